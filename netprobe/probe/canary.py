@@ -47,6 +47,9 @@ CLIENT: Final = "canary-client"
 SILENT_TRIES: Final = 3
 """A port looks closed when this many tries of the control connected in a row and the port did not."""
 
+PAUSE_S: Final = 0.03
+"""Pause after the first try of a canary; the resolution of the convergence time."""
+
 SLOWING: Final = 1.1
 """Each pause between two tries is longer than the last by this factor: a slow machine gets fewer tries."""
 
@@ -304,7 +307,7 @@ class CanaryWatch:
             answers.put_nowait((port, answer))
 
         async def keep_trying() -> None:
-            pause_s = pace.method.canary_pause_s
+            pause_s = PAUSE_S
             async with asyncio.TaskGroup() as tries:
                 while True:
                     for port in ports:

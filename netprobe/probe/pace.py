@@ -21,8 +21,6 @@ class Method:
     `starts_per_node`, `start_hold_s`: see session.Starts.
     `kept_sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs
         50 ms of processor time); with more, each has one exec a round.
-    `round_gap`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
-    `canary_pause_s`: pause after the first try of a canary; the resolution of the convergence time.
     """
 
     second_try: float | None = 0.35
@@ -34,14 +32,12 @@ class Method:
     starts_per_node: int = 16
     start_hold_s: float = 0.1
     kept_sessions: int = 64
-    round_gap: float = 0.3
-    canary_pause_s: float = 0.05
 
 
 CLUSTER: Final = Method()
 """Any cluster, with pods of the run's own or next to those of others."""
 
-LAB: Final = replace(CLUSTER, second_try=None, resend=False, round_gap=0.1, canary_pause_s=0.03)
+LAB: Final = replace(CLUSTER, second_try=None, resend=False)
 """One machine: packets take microseconds and no backlog overflows, so nothing needs a second try."""
 
 LAB_BULK: Final = replace(LAB, latencies=False, bulk=True, window=64, pods_per_node=24, kept_sessions=500)
@@ -94,7 +90,8 @@ class Pace:
 
     @property
     def round_gap_s(self) -> float:
-        return self.method.round_gap * self.wait_s
+        """How far apart the two rounds that have to agree begin: their time-outs overlap."""
+        return (0.1 if self.method.second_try is None else 0.3) * self.wait_s
 
     @property
     def quiet_s(self) -> float:

@@ -13,9 +13,6 @@ import pytest
 from tests.contract.conftest import IMAGE
 from tests.lab.kubectl.conftest import Kubectl
 
-SILENCE_S = {"lab": 1, "real": 10}
-"""How long a watch waits for its bookmark."""
-
 POLICY: dict[str, Any] = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -74,25 +71,6 @@ def test_field_selectors(kubectl: Kubectl) -> None:
     assert '"metadata.labels" is not a known field selector' in kubectl.fails(
         "get", "configmaps", "--field-selector", "metadata.labels=x"
     )
-
-
-HEADERS = {
-    "pods": "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES",
-    "deployments": "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR",
-    "replicasets": "NAME DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR",
-    "services": "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR",
-    "configmaps": "NAME DATA AGE",
-    "networkpolicies": "NAME POD-SELECTOR AGE",
-    "events": "LAST SEEN TYPE REASON OBJECT SUBOBJECT SOURCE MESSAGE FIRST SEEN COUNT NAME",
-}
-
-
-def test_the_columns(kubectl: Kubectl) -> None:
-    kubectl("create", "service", "clusterip", "s", "--tcp=80")
-    kubectl("create", "configmap", "m")
-    kubectl("apply", "-f", "-", stdin=json.dumps(POLICY))
-    tables = kubectl("get", ",".join(HEADERS), "-o", "wide").strip().split("\n\n")
-    assert [" ".join(table.splitlines()[0].split()) for table in tables] == list(HEADERS.values())
 
 
 def test_every_kind_of_patch(kubectl: Kubectl) -> None:
@@ -194,33 +172,6 @@ def test_a_revision_that_is_too_old_is_gone(kubectl: Kubectl) -> None:
     assert event["object"]["message"].startswith("too old resource version: 1 (")
 
 
-def test_a_bookmark_shows_the_progress_of_a_silent_watch(
-    kubectl: Kubectl, request: pytest.FixtureRequest
-) -> None:
-    """Nothing comes that the watch selects while others move on; the next watch begins at the bookmark.
-
-    Whether and when a bookmark comes is the server's choice (meta/v1 types.go): the lab tells one before a
-    watch ends, and a real server may send none.
-    """
-    server = "real" if "real" in request.node.name else "lab"
-    silence_s = SILENCE_S[server]
-    since = revision(kubectl)
-    kubectl("create", "configmap", "moves-on")
-    moved = int(kubectl.json("get", "configmap", "moves-on")["metadata"]["resourceVersion"])
-    selected = "labelSelector=bookmarked"
-    query = f"resourceVersion={since}&allowWatchBookmarks=true&timeoutSeconds={silence_s}&{selected}"
-    events = watched(kubectl, query, 1)
-    if not events and server == "real":
-        pytest.skip(f"this server sent no bookmark in {silence_s} s")
-    (event,) = events
-    assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
-    place = int(event["object"]["metadata"]["resourceVersion"])
-    assert place >= moved
-    kubectl("create", "configmap", "after-the-bookmark")
-    (event,) = watched(kubectl, f"resourceVersion={place}", 1)
-    assert summary([event]) == [("ADDED", "after-the-bookmark")]
-
-
 def test_initial_events_end_with_a_bookmark(kubectl: Kubectl) -> None:
     query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     count = len(kubectl.json("get", "configmaps")["items"])
@@ -253,20 +204,6 @@ def test_a_list_in_pages(kubectl: Kubectl) -> None:
     assert seen == names
 
 
-def test_low_node_ports_are_left_for_explicit_requests(kubectl: Kubectl) -> None:
-    kubectl("create", "service", "nodeport", "any", "--tcp=80")
-    kubectl("create", "service", "nodeport", "wanted", "--tcp=80", "--node-port=30001")
-
-
-def test_labels_of_nodes(kubectl: Kubectl) -> None:
-    for node in kubectl.json("get", "nodes")["items"]:
-        labels = node["metadata"]["labels"]
-        assert labels["kubernetes.io/hostname"] == node["metadata"]["name"]
-        for prefix in ("kubernetes.io", "beta.kubernetes.io"):
-            assert labels[f"{prefix}/os"] == "linux"
-            assert labels[f"{prefix}/arch"] in {"amd64", "arm64"}
-
-
 def test_the_name_label_of_a_namespace_cannot_change(kubectl: Kubectl) -> None:
     kubectl("label", "namespace", kubectl.namespace, "kubernetes.io/metadata.name=other", "--overwrite")
     labels = kubectl.json("get", "namespace", kubectl.namespace)["metadata"]["labels"]
@@ -280,14 +217,6 @@ def test_a_reference_into_another_namespace_deletes(kubectl: Kubectl) -> None:
     obj = {**CONFIG_MAP, "metadata": {"name": "dependent", "ownerReferences": [owner]}}
     kubectl("create", "-f", "-", stdin=json.dumps(obj))
     kubectl("wait", "--for=delete", "configmap/dependent", "--timeout=60s")
-
-
-def test_a_dry_run_deletes_nothing(kubectl: Kubectl) -> None:
-    kubectl("create", "configmap", "stays")
-    kubectl("delete", "configmap", "stays", "--dry-run=server")
-    kubectl("get", "configmap", "stays")
-    kubectl("delete", "pod", "p", "--dry-run=server")
-    assert "deletionTimestamp" not in kubectl.json("get", "pod", "p")["metadata"]
 
 
 def test_the_address_of_a_service_stays(kubectl: Kubectl) -> None:

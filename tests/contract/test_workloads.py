@@ -36,18 +36,6 @@ def pod(name: str, **spec: Any) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
 
 
-def test_events_name_the_pods_of_a_replica_set(kubectl: Kubectl) -> None:
-    kubectl("apply", "-f", "-", stdin=json.dumps(DEPLOYMENT))
-    kubectl("rollout", "status", "deployment/d", "--timeout=120s")
-    (pod,) = kubectl("get", "pods", "-l", "app=d", "-o", "name").split()
-    name = pod.removeprefix("pod/")
-    assert f"Created pod: {name}" in kubectl("describe", "replicaset", "-l", "app=d")
-    kubectl("scale", "deployment/d", "--replicas=0")
-    kubectl("wait", "--for=delete", pod, "--timeout=60s")
-    assert f"Deleted pod: {name}" in kubectl("describe", "replicaset", "-l", "app=d")
-    kubectl("delete", "deployment", "d")
-
-
 def test_nodes_that_do_not_fit(kubectl: Kubectl) -> None:
     """With a label and a taint of this test's own."""
     nodes = [node["metadata"]["name"] for node in kubectl.json("get", "nodes")["items"]]

@@ -268,12 +268,6 @@ async def test_an_answer_that_is_not_json_is_an_error_without_traceback(tmp_path
             await cluster.get("Pod", "a", "x")
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
-    async with connect(write_kubeconfig(tmp_path / "k", "http://127.0.0.1:9")) as cluster:
-        with pytest.raises(UnreachableError, match=r"no connection to http://127\.0\.0\.1:9"):
-            await cluster.get("Pod", "a", "x")
-
-
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -301,12 +295,6 @@ def test_without_any_kubeconfig_there_is_one_sentence_and_none_of_the_client(tmp
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     sentence = f"no kubeconfig found ({named}): use --kubeconfig or set $KUBECONFIG"
     assert (done.returncode, done.stderr) == (2, f"netprobe: {sentence}\n")
-
-
-async def test_a_context_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot use the context 'prod'"):
-        async with connect(write_kubeconfig(tmp_path / "k", "http://127.0.0.1:9"), "prod"):
-            raise AssertionError("connected")
 
 
 async def test_apply_creates_or_replaces_what_is_there(tmp_path: Path) -> None:
@@ -452,16 +440,6 @@ async def test_an_exec_is_written_to_and_read_line_by_line(tmp_path: Path) -> No
     assert asked.requests[0].startswith(
         "GET /api/v1/namespaces/x/pods/a/exec?command=sh&command=-c&command=true"
     )
-
-
-async def test_an_exec_that_is_cut_has_no_status(tmp_path: Path) -> None:
-    async with (
-        serving(exec_handler, tmp_path) as (cluster, _),
-        cluster.exec("x", "cut", "probe", ["sh"]) as execution,
-    ):
-        await execution.send("one\n.\n")
-        assert [line async for line in execution.lines()] == ["one", "."]
-        assert execution.finished == ExecResult(None, "the connection was lost")
 
 
 @pytest.mark.parametrize(

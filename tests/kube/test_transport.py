@@ -8,12 +8,3 @@ from netprobe.kube.transport import RateLimit
 def test_a_burst_and_then_a_rate() -> None:
     limit = RateLimit(10, 3)
     assert [round(limit.reserve(0), 3) for _ in range(6)] == [0, 0, 0, 0.1, 0.2, 0.3]
-
-
-def test_the_burst_comes_back_with_time() -> None:
-    limit = RateLimit(10, 3)
-    for _ in range(3):
-        limit.reserve(0)
-    assert round(limit.reserve(0.15), 3) == 0
-    assert round(limit.reserve(0.15), 3) == 0.05
-    assert [round(limit.reserve(100), 3) for _ in range(4)] == [0, 0, 0, 0.1]

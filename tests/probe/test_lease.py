@@ -124,12 +124,6 @@ def test_a_lease_that_does_not_say_how_long_it_lasts_lasts_as_usual(duration_s: 
     assert alive(cluster, "r1") == {"r1": False}
 
 
-def test_a_lease_that_lasts_longer_than_any_is_not_waited_for() -> None:
-    cluster = Leases("r1")
-    cluster.spec("r1")["leaseDurationSeconds"] = 10**9
-    assert alive(cluster, "r1") == {"r1": True}
-
-
 def test_a_lease_that_cannot_be_read_any_more_is_alive() -> None:
     class Failing(Leases):
         async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:

@@ -53,12 +53,6 @@ def test_a_listener_that_is_known_to_live_is_not_tried_by_its_own_pod() -> None:
     }
 
 
-def test_a_target_that_several_flows_share_is_tried_once() -> None:
-    flows = [Flow(A.end, B.end, 80, family=4), Flow(A.end, B.end, 80)]
-    (batch, _) = plan.make(flows, STATIONS).batches()
-    assert batch.targets == (Target("10.0.0.2", 80),)
-
-
 def test_sources_begin_at_different_places() -> None:
     stations: dict[End, Station] = {}
     for n in range(1, 5):
@@ -98,11 +92,6 @@ def test_an_address_outside_is_tried_as_it_is_and_has_no_control() -> None:
     made = plan.make([flow], STATIONS)
     assert made.of[flow][1] == Target("203.0.113.7", 443)
     assert flow not in made.listener
-
-
-def test_an_undeclared_port_has_no_control() -> None:
-    flow = Flow(A.end, B.end, 8080)
-    assert flow not in plan.make([flow], STATIONS).listener
 
 
 def test_a_locator_decides_for_every_flow() -> None:

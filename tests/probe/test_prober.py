@@ -16,7 +16,6 @@ from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, OutsideHost, Pace, Prober, Workbench, judge
 from netprobe.probe.canary import OPENING
 from netprobe.probe.pace import Method
-from netprobe.probe.prober import _Progress
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, REFUSED, SILENT, FakeCluster
 
@@ -333,18 +332,3 @@ def test_of_many_flows_a_change_that_arrives_late_is_seen() -> None:
     """By the second round: the first takes no time here, and so ends before `late_s`."""
     (seen,) = World(denied_s=0.2).run(Pace(many=1, late_s=5))
     assert marks(seen) == "..XX...."
-
-
-def test_progress_is_reported_with_counts_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("netprobe.probe.prober.time.monotonic", lambda: clock[0])
-    lines: list[str] = []
-    progress = _Progress(lines.append)
-    progress.say("probing")
-    progress.started(1_200)
-    progress.answered()
-    assert lines == ["probing"], "nothing was slow yet"
-    clock[0] = 1.0
-    progress.answered()
-    progress.answered()
-    assert lines == ["probing", "probing: 2 of 1,200 tries"]

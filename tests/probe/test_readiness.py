@@ -18,18 +18,6 @@ def test_a_missing_pull_secret_comes_first_and_nothing_twice() -> None:
     assert warnings(noise, STATUS) == ""
 
 
-def test_the_last_three_others_are_reported() -> None:
-    events = [("FailedMount", f"volume {n}") for n in range(5)]
-    assert warnings(events, STATUS) == "FailedMount: volume 2; FailedMount: volume 3; FailedMount: volume 4"
-
-
-def test_a_failed_pull_that_the_status_lacks_is_reported() -> None:
-    assert (
-        warnings([("Failed", 'Failed to pull image "a"')], "phase Pending")
-        == 'Failed: Failed to pull image "a"'
-    )
-
-
 def test_a_container_that_fails_has_the_last_word() -> None:
     ended = {"terminated": {"exitCode": 1, "message": "this image has no BusyBox nc\n"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}

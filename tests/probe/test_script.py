@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -145,15 +144,3 @@ async def test_in_bulk_words_that_are_lost_are_no_refusal(tmp_path: Path) -> Non
     lines = await run(["sh", "-c", f'PATH={tmp_path}:$PATH; exec "$@"', "sh", *command], given)
     (said,) = (one for one in map(netcat.read, lines) if isinstance(one, AnswerLine))
     assert netcat.answer(Protocol.TCP, said, fine_clock=False).outcome is Outcome.EXEC_FAILED
-
-
-def test_in_bulk_no_file_is_left() -> None:
-    command = ["sh", "-c", 'echo $$; exec "$@"', "sh", *netcat.command(Pace(method=BULK))]
-    said = subprocess.run(command, input=netcat.CLOSE, capture_output=True, text=True, check=True)
-    assert said.stderr == ""
-    assert not Path("/tmp", f"netprobe.{said.stdout.split()[0]}").exists()
-
-
-async def test_nothing_to_do_is_an_end_too() -> None:
-    *_, end = await run(netcat.command(Pace()), netcat.CLOSE)
-    assert netcat.read(end) == LastLine(0)

@@ -134,18 +134,8 @@ def test_of_many_flows_the_second_round_leaves_out_what_is_proven() -> None:
     assert not settled.cells[F].flaky
 
 
-def test_of_many_flows_what_is_not_proven_is_probed_twice() -> None:
-    script = Script({F: ".", G: "X"})
-    assert verdicts(settled_by_many(script, ())) == ".X"
-    assert script.rounds == [(F, G), (F, G)]
-
-
 def test_if_anything_moves_what_was_proven_is_tried_again() -> None:
     script = Script({F: ".X", G: "X.."})
     settled = settled_by_many(script, {F})
     assert verdicts(settled) == "X."
     assert script.rounds == [(F, G), (G,), (G,), (F, G), (F,), (F, G)]
-
-
-def test_nothing_to_probe() -> None:
-    assert Script({}).settle() == Settled({}, None)

@@ -15,7 +15,7 @@ from netprobe.model.objects import Object
 from netprobe.probe import Deadlines, Fixture, PodOptions, Workbench, run_objects
 from netprobe.probe.run_objects import RUN, run_namespace
 from tests.probe.clock import now, virtually
-from tests.probe.fake import FakeCluster, Key
+from tests.probe.fake import FakeCluster
 
 FIXTURE = Fixture(
     (Namespace("shop", {"tier": "front", "kubernetes.io/metadata.name": "shop"}),),
@@ -46,26 +46,6 @@ def holding(*objects: Object, **options: Any) -> FakeCluster:
     return cluster
 
 
-def test_everything_made_carries_the_run_and_everything_is_removed() -> None:
-    cluster = FakeCluster(linger_s=5)
-    made: dict[Key, Object] = {}
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, run="r1") as bench:
-            made.update(cluster.objects)
-            assert {str(end): s.node for end, s in bench.stations.items()} == {"shop/web": "n1"}
-            assert bench.canaries is not None
-            assert len(bench.canaries.pairs) == 1
-
-    virtually(run())
-    assert {f"{kind}/{name}" for kind, _, name in made} >= {
-        *("Namespace/shop", "Namespace/netprobe-r1", "Lease/netprobe", "NetworkPolicy/canary"),
-        *("Pod/web", "Pod/canary-target-0", "Pod/canary-client-0"),
-    }
-    assert all(obj["metadata"]["labels"][RUN] == "r1" for obj in made.values())
-    assert not cluster.objects
-
-
 @pytest.mark.parametrize(
     ("verb", "changes", "missing"),
     [
@@ -86,17 +66,6 @@ def test_a_missing_permission_is_named_before_anything_is_made(
     with pytest.raises(ForbiddenError, match=f"lack 1 of .*: {verb}.*Nothing was created"):
         entered(cluster, changes=changes)
     assert not cluster.calls
-
-
-def test_without_changes_there_are_no_canaries() -> None:
-    cluster = FakeCluster()
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, changes=0) as bench:
-            assert bench.canaries is None
-            assert {kind for kind, _, _ in cluster.objects} == {"Namespace", "Lease", "Pod"}
-
-    virtually(run())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netprobe.model.flow import Flow, PodRef
+from netprobe.model.flow import Flow
 from netprobe.run.cover import cover
 from netprobe.simulate import CALICO
 from netprobe.suite import load
@@ -39,12 +39,6 @@ def test_a_row_of_the_suite_tells_pods_apart_that_policies_do_not(tmp_path: Path
     assert sorted(len(kind.members) for kind in chosen.kinds) == [1, 1, 5, 5]
 
 
-def test_the_best_destination_represents_the_others() -> None:
-    best = PodRef("shop", "web-4")
-    chosen = cover(crowd(), None, CALICO, lambda pod: int(pod.ref == best))
-    assert chosen.kinds[0].first == best
-
-
 def test_a_sample_is_drawn_next_to_them_and_again_by_its_seed() -> None:
     chosen = cover(crowd(), None, CALICO, only_ready, sample=3, seed=7)
     assert len(chosen.sampled) == 3
@@ -54,11 +48,6 @@ def test_a_sample_is_drawn_next_to_them_and_again_by_its_seed() -> None:
     assert chosen.keeps(Flow(chosen.sampled[0], chosen.kinds[1].first, 80))
     output = chosen.sentence([chosen.kinds[0].first, chosen.sampled[0]])
     assert "drawn at random (--seed 7)" in output
-
-
-def test_a_sample_larger_than_the_cluster_is_the_cluster() -> None:
-    chosen = cover(crowd(), None, CALICO, only_ready, sample=1000)
-    assert set(chosen.sampled) | {kind.first for kind in chosen.kinds} == set(crowd().pods)
 
 
 def test_thousands_of_pods_come_to_a_handful_of_rows(tmp_path: Path) -> None:

@@ -102,12 +102,6 @@ def test_a_way_that_a_service_does_not_have_is_reported() -> None:
     assert output == "svc:shop/db has no node port for 5432/TCP: --via node-port has no effect there"
 
 
-def test_ways_to_services_without_a_row_that_names_one_are_reported() -> None:
-    found = here(crowd(), Flow(PodRef("shop", "web-0"), PodRef("shop", "db-1"), 80), ways=(Via.DNS,))
-    assert list(unmet_ways(found, (Via.DNS,))) == ["--via dns has no effect: no row names a Service"]
-    assert not list(unmet_ways(found, ()))
-
-
 def test_a_pod_that_changed_during_the_run_proves_nothing() -> None:
     ref = PodRef("shop", "db-1")
     flow = Flow(PodRef("shop", "web-0"), ref, 80)
