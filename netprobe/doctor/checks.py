@@ -24,22 +24,26 @@ PLUGIN: Final = (
 )
 
 
-def networks(answers: Mapping[PodPath, Answer]) -> list[Check]:
-    """Whether pods reach each other while nothing forbids it, on one node and between two."""
-    within = {path: answer for path, answer in answers.items() if not path.crosses_nodes}
-    between = {path: answer for path, answer in answers.items() if path.crosses_nodes}
-    checks = [_network("pod to pod", within, "look at the network plugin's agent on that node")]
-    if between:
-        hint = "packets between nodes are lost: the overlay's port, a firewall between nodes, or routes"
-        checks.append(_network("node to node", between, hint))
-    else:
-        checks.append(Check("node to node", CheckStatus.NOTE, "not tried: the pods are on one node"))
+def networks(answers: Mapping[PodPath, Answer], closed: Mapping[PodPath, str]) -> list[Check]:
+    """Whether pods reach each other while nothing forbids it, on one node and between two.
+
+    `closed`: paths that the cluster's own policies forbid, with what decides.
+    """
+    agent = "look at the network plugin's agent on that node"
+    fabric = "packets between nodes are lost: the overlay's port, a firewall between nodes, or routes"
+    checks = []
+    for name, crosses, hint, reason in (
+        ("pod to pod", False, agent, "no two pods are on one node"),
+        ("node to node", True, fabric, "the pods are on one node"),
+    ):
+        tried = {path: answer for path, answer in answers.items() if path.crosses_nodes == crosses}
+        forbidden = any(path.crosses_nodes == crosses for path in closed)
+        missing = f"not tried: {'every path is closed' if forbidden else reason}"
+        checks.append(_network(name, tried, hint) if tried else Check(name, CheckStatus.NOTE, missing))
     return checks
 
 
 def _network(name: str, answers: Mapping[PodPath, Answer], hint: str) -> Check:
-    if not answers:
-        return Check(name, CheckStatus.NOTE, "not tried: no two pods are on one node")
     good = [path for path, answer in answers.items() if answer.outcome is Outcome.CONNECTED]
     bad = {path: answer for path, answer in answers.items() if path not in good}
     if not bad:
@@ -136,17 +140,23 @@ def host_network(result: DenyAllResult, failure: str | None, before: Mapping[Pod
     )
 
 
-def dns(answers: Mapping[Station, Answer]) -> Check:
-    """Whether names resolve in pods."""
+def dns(answers: Mapping[Station, Answer], closed: Mapping[PodPath, str]) -> Check:
+    """Whether names resolve in pods.
+
+    `closed`: paths that the cluster's own policies forbid, with what decides; that may close DNS as well.
+    """
     name = "DNS"
     lost = {s: a for s, a in answers.items() if a.outcome is Outcome.NO_SUCH_NAME}
     failed = {s: a for s, a in answers.items() if a.outcome is Outcome.EXEC_FAILED}
     if lost or failed:
         where = ", ".join(f"on {s.node}: {_outcome(a)}" for s, a in [*lost.items(), *failed.items()][:3])
+        evidence = f"{NAME.host} does not resolve in pods {where}"
+        if closed:
+            evidence += f"; {', '.join(dict.fromkeys(closed.values()))} may be the reason"
         return Check(
             name,
-            CheckStatus.FAILED if lost else CheckStatus.UNKNOWN,
-            f"{NAME.host} does not resolve in pods {where}",
+            CheckStatus.FAILED if lost and not closed else CheckStatus.UNKNOWN,
+            evidence,
             "kubectl -n kube-system get pods -l k8s-app=kube-dns; rows by DNS name will be unknown",
         )
     refused = {s: a for s, a in answers.items() if a.outcome is not Outcome.CONNECTED}

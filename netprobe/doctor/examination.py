@@ -132,7 +132,11 @@ class Examination:
         closed = own.deciding(lost, Verdict.DENY)
         before = {path: answer for path, answer in before.items() if path not in closed}
         self._checks += kinds.closed_paths(closed)
-        self._checks += [*checks.networks(before), checks.dns(names), checks.families(made)]
+        self._checks += [
+            *checks.networks(before, closed),
+            checks.dns(names, closed),
+            checks.families(made),
+        ]
         host, failure = await self._host(bench, made)
         from_host = paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(sessions, from_host)

@@ -63,7 +63,17 @@ def test_clocks(server: ClockSkew | None, node: ClockSkew, status: CheckStatus, 
     ],
 )
 def test_names(outcome: Outcome, status: CheckStatus) -> None:
-    assert checks.dns({POD: Answer(outcome)}).status is status
+    assert checks.dns({POD: Answer(outcome)}, {}).status is status
+
+
+def test_what_the_clusters_own_policies_close_is_no_fault_of_its_network() -> None:
+    closed = {PodPath(POD, POD, Target("10.0.0.1", 80)): "GlobalNetworkPolicy default.lockdown"}
+    within, between = checks.networks({}, closed)
+    assert within.evidence == "not tried: every path is closed"
+    assert between.evidence == "not tried: the pods are on one node"
+    names = checks.dns({POD: Answer(Outcome.NO_SUCH_NAME)}, closed)
+    assert names.status is CheckStatus.UNKNOWN
+    assert names.evidence.endswith("; GlobalNetworkPolicy default.lockdown may be the reason")
 
 
 @pytest.mark.parametrize(
