@@ -93,7 +93,8 @@ def command(
         save(file, [text])
     save(path, [made.text])
     policies = "1 policy" if len(files) == 1 else f"{len(files)} policies"
-    say(f"{path}: {made.pods} pods, {policies}, {made.rows} rows; netprobe run {path} tries it on a lab")
+    rows = "1 row" if made.rows == 1 else f"{made.rows} rows"
+    say(f"{path}: {made.pods} pods, {policies}, {rows}; netprobe run {path} tries it on a lab")
     return 0
 
 
