@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from netprobe.policies.kinds import NETWORK_POLICY, SIMULATED
+from netprobe.policies.kinds import NETWORK_POLICY, NOT_SIMULATED, SIMULATED
 from netprobe.probe.permission import READ_POLICIES, write_policies
 
 FILE = Path(__file__).parents[2] / "manifests" / "rbac" / "policy-kinds.yaml"
@@ -25,7 +25,9 @@ def granted(name: str) -> set[tuple[str, str, str]]:
 
 
 def test_reading() -> None:
-    assert granted("netprobe-read-policies") == {(p.group, p.resource, p.verb) for p in READ_POLICIES}
+    named = {(group, kind.plural, "list") for kind in NOT_SIMULATED for group in kind.groups}
+    read = {(p.group, p.resource, p.verb) for p in READ_POLICIES}
+    assert granted("netprobe-read-policies") == read | named
 
 
 def test_writing_in_every_group_that_a_server_may_have() -> None:
