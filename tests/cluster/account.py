@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,18 +50,8 @@ def published(*files: str) -> list[Object]:
 
 
 def renamed(documents: Iterable[Object], tag: str) -> list[Object]:
-    """The same under names that no other test uses: everything called netprobe, netprobe-x."""
-    text = json.dumps(list(documents))
-    for name in (
-        "netprobe-fixture",
-        "netprobe-telling",
-        "netprobe-in-place",
-        "netprobe-debug",
-        "netprobe-debug-more",
-        "netprobe-debug-ephemeral",
-        "netprobe-own-namespaces",
-    ):
-        text = text.replace(f'"{name}"', f'"{name}-{tag}"')
+    """The same under names that no other test uses: everything called netprobe-x, netprobe-x-TAG."""
+    text = re.sub(r'"(netprobe-[a-z-]+)"', rf'"\1-{tag}"', json.dumps(list(documents)))
     text = text.replace('"namespace": "netprobe"', f'"namespace": "rbac-{tag}"')
     text = text.replace("serviceaccount:netprobe:", f"serviceaccount:rbac-{tag}:")
     documents = json.loads(text)
@@ -70,31 +61,24 @@ def renamed(documents: Iterable[Object], tag: str) -> list[Object]:
     return list(documents)
 
 
-def without(
-    documents: Sequence[Object], group: str, resource: str, verb: str, *, everywhere: bool = False
-) -> list[Object]:
-    """The documents with one verb on one resource taken away; `everywhere`: several roles may grant it."""
+def without(documents: Sequence[Object], group: str, resource: str, verb: str) -> list[Object]:
+    """The documents with one verb on one resource taken away, from every role that grants it."""
     changed: list[Object] = json.loads(json.dumps(documents))
-    taken = 0
+    taken = False
     for doc in changed:
         rules: list[Object] = []
         for rule in doc.get("rules") or ():
-            others = [r for r in rule["resources"] if group not in rule["apiGroups"] or r != resource]
-            rest = [v for v in rule["verbs"] if v != verb]
-            hit = resource in rule["resources"] and others != rule["resources"] and rest != rule["verbs"]
-            taken += hit
-            if not hit:
-                rules.append(rule)
-                continue
-            if others:
+            if group in rule["apiGroups"] and resource in rule["resources"] and verb in rule["verbs"]:
+                taken = True
+                others = [one for one in rule["resources"] if one != resource]
+                rest = [one for one in rule["verbs"] if one != verb]
                 rules.append({**rule, "resources": others})
-            if rest:
                 rules.append({**rule, "resources": [resource], "verbs": rest})
-        if "rules" in doc:
-            doc["rules"] = rules
-    assert taken == 1 or (taken and everywhere), (
-        f"{verb} {resource}.{group} stands {taken} times in the roles"
-    )
+            else:
+                rules.append(rule)
+        if rules:
+            doc["rules"] = [rule for rule in rules if rule["resources"] and rule["verbs"]]
+    assert taken, f"no role grants {verb} {resource}.{group}"
     return changed
 
 

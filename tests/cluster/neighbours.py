@@ -44,6 +44,16 @@ class Neighbours:
     def apply(self, manifest: str) -> None:
         kubectl(self.kubeconfig, "apply", "-f", "-", stdin=self.text(manifest))
 
+    @contextmanager
+    def applied(self, manifest: str) -> Iterator[None]:
+        """Objects that exist while the context is open."""
+        self.apply(manifest)
+        try:
+            yield
+        finally:
+            text = self.text(manifest)
+            kubectl(self.kubeconfig, "delete", "--cascade=foreground", "-f", "-", stdin=text)
+
     def get(self, *arguments: str) -> Object:
         found: Object = json.loads(kubectl(self.kubeconfig, "get", *arguments, "-o", "json"))
         return found

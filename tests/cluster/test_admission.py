@@ -19,7 +19,6 @@ from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
 from tests.cluster.account import kubectl
-from tests.cluster.permitted import POLICY
 from tests.cluster.webhook import Webhook, serving
 from tests.run.netprobe import netprobe
 
@@ -30,7 +29,6 @@ metadata: {name: admission}
 topology:
   namespaces:
     - name: NAME
-      labels: {LABELS}
       pods:
         - {name: web, labels: {app: web}, ports: [80]}
         - {name: db, labels: {app: db}, ports: [5432]}
@@ -39,6 +37,15 @@ expect:
   default: deny
   flows:
     - {from: NAME/web, to: NAME/db, port: 5432, verdict: allow}
+"""
+POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: only-web, namespace: NAME}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]
 """
 
 Write: TypeAlias = Callable[..., Path]
@@ -54,10 +61,10 @@ def name(kubeconfig: str) -> Iterator[str]:
 
 @pytest.fixture
 def suite(tmp_path: Path, name: str) -> Write:
-    def write(labels: str = "", policy: str = POLICY) -> Path:
+    def write(policy: str = POLICY) -> Path:
         (tmp_path / "policy.yaml").write_text(policy.replace("NAME", name))
         path = tmp_path / "suite.yaml"
-        path.write_text(SUITE.replace("NAME", name).replace("LABELS", labels))
+        path.write_text(SUITE.replace("NAME", name))
         return path
 
     return write
@@ -72,10 +79,8 @@ def controller(monkeypatch: pytest.MonkeyPatch) -> Callable[[Object], None]:
         async def creating(self: KubeCluster, obj: Object) -> Object:
             made = await create(self, obj)
             if obj["kind"] == "Namespace":
-                await create(
-                    self,
-                    {**extra, "metadata": {**extra["metadata"], "namespace": obj["metadata"]["name"]}},
-                )
+                extra["metadata"]["namespace"] = obj["metadata"]["name"]
+                await create(self, extra)
             return made
 
         monkeypatch.setattr(KubeCluster, "create", creating)
@@ -87,37 +92,22 @@ def thing(kind: str, spec: dict[str, Any], api: str = "v1") -> Object:
     return {"apiVersion": api, "kind": kind, "metadata": {"name": "from-a-controller"}, "spec": spec}
 
 
+def quota(**hard: str) -> Object:
+    return thing("ResourceQuota", {"hard": {key.replace("_", "."): value for key, value in hard.items()}})
+
+
 def limits(**what: Any) -> Object:
     return thing("LimitRange", {"limits": [{"type": "Container", **what}]})
-
-
-def test_namespaces_that_enforce_the_restricted_standard(kubeconfig: str, suite: Write) -> None:
-    path = suite(
-        'pod-security.kubernetes.io/enforce: restricted, "pod-security.kubernetes.io/warn": restricted'
-    )
-    ended = netprobe("run", path, "--kubeconfig", kubeconfig)
-    assert ended.status == 0, ended.out + ended.err
 
 
 @pytest.mark.parametrize(
     ("obj", "sentence"),
     [
-        pytest.param(
-            thing("ResourceQuota", {"hard": {"pods": "1"}}),
-            "a ResourceQuota forbids it: ",
-            id="a quota of one pod",
-        ),
-        pytest.param(
-            thing("ResourceQuota", {"hard": {"limits.cpu": "150m"}}),
-            "exceeded quota: from-a-controller, requested: limits.cpu=100m",
-            id="a quota of less than two frugal pods",
-        ),
-        pytest.param(
-            limits(max={"cpu": "50m"}),
-            "a LimitRange forbids it: ",
-            id="a twentieth of a processor a container",
-        ),
+        (quota(pods="1"), "a ResourceQuota forbids it: "),
+        (quota(limits_cpu="150m"), "exceeded quota: from-a-controller, requested: limits.cpu=100m"),
+        (limits(max={"cpu": "50m"}), "a LimitRange forbids it: "),
     ],
+    ids=["one pod", "less than two frugal pods", "a twentieth of a processor a container"],
 )
 def test_what_refuses_pods_is_named_and_nothing_is_left(
     kubeconfig: str,
@@ -138,14 +128,12 @@ def test_what_refuses_pods_is_named_and_nothing_is_left(
 @pytest.mark.parametrize(
     "obj",
     [
-        pytest.param(thing("ResourceQuota", {"hard": {"pods": "10", "limits.cpu": "10"}}), id="a quota"),
-        pytest.param(limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}), id="a LimitRange"),
-        pytest.param(thing("ResourceQuota", {"hard": {"limits.cpu": "350m"}}), id="room for frugal pods"),
-        pytest.param(
-            limits(max={"cpu": "200m"}, min={"memory": "64Mi"}, maxLimitRequestRatio={"cpu": "1"}),
-            id="a LimitRange that frugal pods satisfy",
-        ),
+        quota(pods="10", limits_cpu="10"),
+        quota(limits_cpu="350m"),
+        limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}),
+        limits(max={"cpu": "200m"}, min={"memory": "64Mi"}, maxLimitRequestRatio={"cpu": "1"}),
     ],
+    ids=["a quota", "a quota for frugal pods", "a LimitRange", "a LimitRange for frugal pods"],
 )
 def test_room_enough(
     kubeconfig: str, suite: Write, controller: Callable[[Object], None], obj: Object

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.cli import main
 from netprobe.debug import Answer
 from netprobe.kube import connect
-from netprobe.policies.kinds import NOT_SIMULATED
-from netprobe.probe.permission import DEBUG, EPHEMERAL, Need, Permission
 from netprobe.run.target import ClusterChoice
 from tests.cluster import real
-from tests.cluster.account import account, kubectl, published, without
-from tests.cluster.test_rbac import granted, triples, workloads
+from tests.cluster.account import account, kubectl, published
+from tests.cluster.test_permissions import workloads
 from tests.debug.faults import Given, answer, ask_all, check
 from tests.debug.test_causes import CAUSES, TOGETHER
 from tests.run.netprobe import netprobe
-from tests.run.requests import requests
+
+__all__ = ["workloads"]  # a fixture
 
 ONLY_ON_A_LAB = {"not-enforced"}
 """By annotations that only a lab knows."""
@@ -61,70 +59,6 @@ def test_of_two_faults_the_earlier_is_named_first(given: Mapping[str, Given], na
     if names not in given:
         pytest.skip("this cluster does not serve that kind of policy")
     assert tuple(name for name, _ in given[names].answer.causes) == TOGETHER[names]
-
-
-__all__ = ["requests", "workloads"]  # fixtures
-
-READS = [p for p in DEBUG if p.verb == "list" and p.need is Need.ALWAYS]
-WRITES = [p for p in DEBUG if p.verb != "list" and p.need is Need.ALWAYS]
-
-
-def test_the_roles_are_the_lists() -> None:
-    policies = {group for group, _, _ in granted(published("debug.yaml"))} - {p.group for p in DEBUG}
-    asked = {one for one in granted(published("debug.yaml")) if one[0] not in policies}
-    assert asked == triples(DEBUG)
-    assert granted(published("debug-ephemeral.yaml")) == triples(EPHEMERAL)
-
-
-def test_no_verb_is_too_few_and_none_too_many(
-    kubeconfig: str, workloads: str, tmp_path: Path, requests: set[tuple[str, str, str]]
-) -> None:
-    with account(kubeconfig, published("debug.yaml"), tmp_path) as user:
-        where = ["--kubeconfig", str(user.kubeconfig)]
-        assert main(["debug", f"{workloads}/web", f"{workloads}/db", *where]) == 0
-    only_when_it_goes_wrong = {
-        ("", "namespaces", "get"),
-        ("coordination.k8s.io", "leases", "get"),
-        ("", "pods/exec", "create"),  # Kubernetes 1.35 and later
-    }
-    allowed_to_fail = {(kind.group, kind.plural, "list") for kind in NOT_SIMULATED}
-    known = {p.group for p in DEBUG}
-    asked = {one for one in requests - allowed_to_fail if one[0] in known}
-    assert asked == triples(DEBUG) - only_when_it_goes_wrong
-
-
-@pytest.mark.parametrize("permission", WRITES, ids=str)
-def test_without_one_verb_nothing_is_sent_and_the_answer_says_why(
-    kubeconfig: str, workloads: str, tmp_path: Path, permission: Permission
-) -> None:
-    roles = without(published("debug.yaml"), permission.group, permission.resource, permission.verb)
-    with account(kubeconfig, roles, tmp_path) as user:
-        ended = netprobe("debug", f"{workloads}/web", f"{workloads}/db", "--kubeconfig", user.kubeconfig)
-    assert ended.status == 3, ended.err
-    assert f"lack 1 of the permissions that the run needs in the whole cluster: {permission} (" in ended.out
-    assert "Nothing was created" in ended.out
-
-
-@pytest.mark.parametrize("permission", READS, ids=str)
-def test_what_may_not_be_listed_is_named(
-    kubeconfig: str, workloads: str, tmp_path: Path, permission: Permission
-) -> None:
-    roles = without(published("debug.yaml"), permission.group, permission.resource, permission.verb)
-    with account(kubeconfig, roles, tmp_path) as user:
-        ended = netprobe("debug", f"{workloads}/web", f"{workloads}/db", "--kubeconfig", user.kubeconfig)
-    assert ended.status == 3, ended.out
-    assert permission.resource in ended.out + ended.err
-
-
-def test_reading_needs_no_more_than_lists(kubeconfig: str, workloads: str, tmp_path: Path) -> None:
-    roles = published("debug.yaml")
-    for permission in WRITES:
-        roles = without(roles, permission.group, permission.resource, permission.verb)
-    with account(kubeconfig, roles, tmp_path) as user:
-        arguments = ("--no-probe", "--kubeconfig", user.kubeconfig)
-        ended = netprobe("debug", f"{workloads}/web", f"{workloads}/db", *arguments)
-    assert ended.status == 3, ended.err
-    assert "allowed: egress is not isolated" in ended.out
 
 
 def test_an_ephemeral_container_sends_and_stays_ended(

@@ -1,55 +1,39 @@
-"""The prober where only a real cluster can show it: real images, real admission, real kubelets."""
+"""The prober where only a real cluster can show it: BusyBox in real pods, real admission, real kubelets."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import ip_address
 
 import pytest
 
-from netprobe.errors import ClusterError, WorkbenchError
+from netprobe.errors import ClusterError
 from netprobe.kube.client import KubeCluster
-from netprobe.kube.facts import facts
 from netprobe.model.cluster import Namespace
-from netprobe.model.flow import External, Flow, PodRef, Protocol
+from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.probe import Deadlines, Fixture, PodOptions, Prober, Workbench, clean
+from netprobe.probe import Fixture, Prober, Workbench, netcat
+from netprobe.probe.netcat import AnswerLine, FirstLine, LastLine, Target
+from netprobe.probe.pace import Pace
 from netprobe.probe.run_objects import RUN
+from netprobe.probe.session import Session, Starts
 from tests.cluster.conftest import Run
-from tests.contract.world import CLOSED, World
+from tests.contract.world import CLOSED, PORTS, World
 
 KINDS = ("Namespace", "Pod", "NetworkPolicy", "Lease", "ServiceAccount", "Job")
+UDP = Protocol.UDP
 
 
 async def of_run(cluster: KubeCluster, run: str) -> list[str]:
-    found: list[str] = []
-    for kind in KINDS:
-        found += [f"{kind}/{o['metadata']['name']}" for o in await cluster.find(kind, None, {RUN: run})]
-    return found
-
-
-def test_what_the_cluster_is(on_cluster: Run) -> None:
-    async def run(cluster: KubeCluster) -> None:
-        found = await facts(cluster)
-        assert found.server_version.startswith("v1.")
-        assert not found.lab
-        assert found.nodes
-
-    on_cluster(run)
+    found = [await cluster.find(kind, None, {RUN: run}) for kind in KINDS]
+    return [f"{obj['kind']}/{obj['metadata']['name']}" for objects in found for obj in objects]
 
 
 def test_pods_on_every_node_in_namespaces_that_enforce_the_restricted_standard(on_cluster: Run) -> None:
     world = World()
-    strict = {
-        "pod-security.kubernetes.io/enforce": "restricted",
-        "pod-security.kubernetes.io/warn": "restricted",
-    }
+    level = "restricted"
+    strict = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn")}
 
     async def run(cluster: KubeCluster) -> None:
         nodes = [node["metadata"]["name"] for node in await cluster.find("Node")]
@@ -65,8 +49,7 @@ def test_pods_on_every_node_in_namespaces_that_enforce_the_restricted_standard(o
             await prober.baseline()
             seen = await prober.observe(lambda: bench.apply(world.close_db()))
             assert bench.canaries is not None
-            pairs = bench.canaries.pairs
-            assert len(pairs) == min(len(nodes), 3), "one on each node that has a pod of the run"
+            assert len(bench.canaries.pairs) == min(len(nodes), 3), "one on each node with a pod of the run"
         assert world.picture(seen.matrix) == CLOSED
         assert await of_run(cluster, bench.run) == []
 
@@ -95,62 +78,6 @@ def test_default_deny_both_ways_still_lets_a_pod_prove_its_own_listeners(on_clus
     on_cluster(run)
 
 
-def test_what_cannot_be_proven_is_unknown(on_cluster: Run) -> None:
-    world = World()
-    web = PodRef(world.front, "web")
-    undeclared = Flow(web, PodRef(world.back, "api"), 9999)
-    sctp = Flow(web, PodRef(world.back, "api"), 8080, Protocol.SCTP)
-    documentation = Flow(External(ip_address("198.51.100.7")), web, 8080)
-
-    async def run(cluster: KubeCluster) -> None:
-        flows = (undeclared, sctp, documentation)
-        async with (
-            Workbench(cluster, world.fixture) as bench,
-            Prober(cluster, bench.stations, flows, canaries=bench.canaries) as prober,
-        ):
-            await prober.baseline()
-            seen = await prober.observe()
-        assert {cell.verdict for cell in seen.matrix.values()} == {Verdict.UNKNOWN}
-        assert seen.matrix[undeclared].outcome is Outcome.REFUSED
-        assert (seen.matrix[undeclared].reason or "").startswith("listener:")
-        assert seen.matrix[sctp].outcome is Outcome.SKIPPED
-        assert seen.matrix[documentation].outcome is Outcome.SKIPPED
-
-    on_cluster(run)
-
-
-def test_an_image_that_is_not_there_is_named(on_cluster: Run) -> None:
-    world = World()
-    options = PodOptions(image="registry.invalid/alpine:3.20")
-
-    async def run(cluster: KubeCluster) -> None:
-        bench = Workbench(
-            cluster, world.fixture, options=options, deadlines=Deadlines(ready_s=40, removed_s=60)
-        )
-        with pytest.raises(WorkbenchError, match=r"registry\.invalid/alpine"):
-            async with bench:
-                raise AssertionError("entered")
-        assert await of_run(cluster, bench.run) == []
-
-    on_cluster(run)
-
-
-def test_a_node_that_does_not_exist_is_named(on_cluster: Run) -> None:
-    world = World()
-    pods = tuple(replace(pod, node="nowhere") for pod in world.fixture.pods[:1])
-
-    async def run(cluster: KubeCluster) -> None:
-        fixture = Fixture(world.fixture.namespaces, pods)
-        # No kubelet ends this pod: the cluster's own garbage collection does, a minute or two later.
-        bench = Workbench(cluster, fixture, deadlines=Deadlines(ready_s=5, removed_s=150))
-        with pytest.raises((WorkbenchError, ClusterError), match="web"):
-            async with bench:
-                raise AssertionError("entered")
-        assert await of_run(cluster, bench.run) == []
-
-    on_cluster(run)
-
-
 def test_a_policy_that_the_server_refuses_says_why_and_leaves_nothing(on_cluster: Run) -> None:
     world = World()
     wrong = world.close_db()
@@ -158,73 +85,53 @@ def test_a_policy_that_the_server_refuses_says_why_and_leaves_nothing(on_cluster
 
     async def run(cluster: KubeCluster) -> None:
         bench = Workbench(cluster, world.fixture)
-
-        async def probe() -> None:
-            async with bench, Prober(cluster, bench.stations, world.flows) as prober:
-                await prober.baseline()
-                await prober.observe(lambda: bench.apply(wrong))
-
         with pytest.raises(ClusterError, match=r"calls it invalid: .*must specify a peer"):
-            await probe()
+            async with bench:
+                await bench.apply(wrong)
         assert await of_run(cluster, bench.run) == []
 
     on_cluster(run)
 
 
-def test_a_namespace_that_is_not_ours_stays_as_it_is(on_cluster: Run) -> None:
-    fixture = Fixture((Namespace("default", {}),), ())
+def test_every_outcome_that_a_pod_can_see(on_cluster: Run) -> None:
+    world = World()
+    ref = PodRef(world.back, "api")
+    fixture = Fixture((Namespace(world.back, {}),), (Pod(ref, {}, ports=PORTS),))
 
     async def run(cluster: KubeCluster) -> None:
-        before = await cluster.get("Namespace", "default")
-        with pytest.raises(ClusterError, match="default already exists and was not created"):
-            async with Workbench(cluster, fixture):
-                raise AssertionError("entered")
-        assert await cluster.get("Namespace", "default") == before
+        async with Workbench(cluster, fixture) as bench:
+            station = bench.stations[ref]
+            here = str(station.addresses[0])
+            wanted = {
+                Target(here, 8080): {Outcome.CONNECTED},
+                Target(here, 8081): {Outcome.REFUSED},
+                Target(here, 8053, UDP): {Outcome.CONNECTED},
+                Target(here, 8054, UDP): {Outcome.REFUSED},
+                Target("nosuch.invalid", 80): {Outcome.NO_SUCH_NAME},
+                Target("nosuch.invalid", 80, UDP): {Outcome.NO_SUCH_NAME},
+                Target("fd00::1", 80): {Outcome.NETWORK_UNREACHABLE, Outcome.TIMED_OUT},
+                Target(here, 8080, Protocol.SCTP): {Outcome.SKIPPED},
+            }
+            for service in await cluster.find("Service", "kube-system", {"k8s-app": "kube-dns"}):
+                wanted[Target(service["spec"]["clusterIP"], 53, UDP)] = {Outcome.CONNECTED}
+            async with cluster.exec(ref.namespace, ref.name, "probe", netcat.command(Pace())) as execution:
+                await execution.send("".join(netcat.line(n, t) for n, t in enumerate(wanted)) + netcat.CLOSE)
+                begin, *answers, end = [netcat.read(line) async for line in execution.lines()]
+            seen: dict[Target, Outcome] = {}
+            for result in answers:
+                assert isinstance(result, AnswerLine)
+                target = list(wanted)[result.id]
+                seen[target] = netcat.answer(target.protocol, result, fine_clock=True).outcome
+            assert begin == FirstLine("busybox", fine_clock=True)
+            assert end == LastLine(len(wanted))
+            assert execution.finished is not None
+            assert execution.finished.status == 0
+            assert {t: o for t, o in seen.items() if o not in wanted[t]} == {}
+            assert seen.keys() == wanted.keys()
+            # One try after the other in one shell, as canaries make them.
+            async with Session.opened(cluster, station, Pace(), Starts(16, 0.1)) as session:
+                for port, outcome in ((8080, Outcome.CONNECTED), (8081, Outcome.REFUSED)):
+                    tries = [await session.try_once(Target(here, port)) for _ in range(10)]
+                    assert [one.outcome for one in tries] == [outcome] * 10
 
     on_cluster(run)
-
-
-@contextmanager
-def victim(kubeconfig: str, world: World) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A run in a process of its own that has begun to probe, and its id."""
-    command = [sys.executable, "-m", "tests.cluster.victim", kubeconfig, world.tag]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("run "), line
-            yield process, line.split()[1]
-        finally:
-            process.kill()
-
-
-def test_a_run_that_was_killed_is_cleaned_up_and_a_living_one_is_spared(
-    kubeconfig: str, on_cluster: Run
-) -> None:
-    dead, living = World(), World()
-    with victim(kubeconfig, living) as (_, spared), victim(kubeconfig, dead) as (process, killed):
-        process.kill()
-        process.wait()
-
-        async def run(cluster: KubeCluster) -> None:
-            with pytest.raises(ClusterError, match=f"left by run {killed}, which is dead"):
-                async with Workbench(cluster, dead.fixture):
-                    raise AssertionError("entered")
-            would = await clean(cluster, killed, dry_run=True)
-            assert [left.run for left in would.removed] == [killed]
-            assert f"Namespace/{dead.back}" in would.removed[0].objects
-            assert await of_run(cluster, killed), "a dry run removes nothing"
-            done = await clean(cluster)
-            assert killed in {left.run for left in done.removed}
-            assert spared in {left.run for left in done.spared}
-            assert await of_run(cluster, killed) == []
-            assert await of_run(cluster, spared)
-            assert (await clean(cluster, spared)).removed == (), "living: spared even when it is named"
-
-        on_cluster(run)
-
-    async def after(cluster: KubeCluster) -> None:
-        await clean(cluster, spared)
-        assert await of_run(cluster, spared) == []
-
-    on_cluster(after)

@@ -17,15 +17,28 @@ from tests.cluster.account import kubectl
 from tests.cluster.neighbours import Neighbours, neighbours, until
 
 CONTAINERS = "containers: [{name: main, image: 'docker.io/library/alpine:3.20', command: [sleep, '3600']}]"
+WORKLOAD = """
+apiVersion: API
+kind: KIND
+metadata: {name: adopter, namespace: SHOP}
+spec:
+  selector: {matchLabels: {app: APP}}
+  template: {metadata: {labels: {app: APP}}, spec: {MORE CONTAINERS}}
+""".replace("CONTAINERS", CONTAINERS)
+
+
+def workload(api: str, kind: str, app: str, spec: str = "", more: str = "") -> str:
+    made = WORKLOAD.replace("API", api, 1).replace("KIND", kind, 1).replace("APP", app)
+    return made.replace("MORE", more) + spec
+
+
 RUN = "77777777"
 
 
 @pytest.fixture(scope="module")
 def next_door(kubeconfig: str) -> Iterator[Neighbours]:
     with neighbours(kubeconfig) as made:
-        baseline = (
-            "pod-security.kubernetes.io/enforce=baseline"  # the manifests below are as short as they can be
-        )
+        baseline = "pod-security.kubernetes.io/enforce=baseline"  # short manifests below
         kubectl(kubeconfig, "label", "namespace", made.shop, "--overwrite", baseline)
         yield made
 
@@ -43,6 +56,8 @@ def shadow(next_door: Neighbours, labels: dict[str, str]) -> Iterator[PodRef]:
     )
     try:
         create(next_door, pod)
+        words = ("wait", f"pod/{ref.name}", "--for=condition=ContainersReady", "--timeout=60s")
+        kubectl(next_door.kubeconfig, "-n", ref.namespace, *words)
         yield ref
     finally:
         kubectl(
@@ -53,11 +68,6 @@ def shadow(next_door: Neighbours, labels: dict[str, str]) -> Iterator[PodRef]:
 
 def create(next_door: Neighbours, obj: Object) -> str:
     return kubectl(next_door.kubeconfig, "create", "-o", "json", "-f", "-", stdin=json.dumps(obj))
-
-
-def running(next_door: Neighbours, ref: PodRef) -> None:
-    where = ("-n", ref.namespace, "wait", f"pod/{ref.name}", "--for=condition=ContainersReady")
-    kubectl(next_door.kubeconfig, *where, "--timeout=60s")
 
 
 def controllers(next_door: Neighbours, ref: PodRef) -> list[str]:
@@ -82,76 +92,39 @@ def endpoints(next_door: Neighbours, service: str, ref: PodRef) -> list[bool]:
 
 
 ADOPTERS = {
-    "ReplicaSet": f"""
-apiVersion: apps/v1
-kind: ReplicaSet
-metadata: {{name: adopter, namespace: SHOP}}
-spec:
-  replicas: 1
-  selector: {{matchLabels: {{app: lonely}}}}
-  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{{CONTAINERS}}}}}
-""",
-    "DaemonSet": f"""
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {{name: adopter, namespace: SHOP}}
-spec:
-  selector: {{matchLabels: {{app: lonely}}}}
-  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{{CONTAINERS}}}}}
-""",
-    "Job": f"""
-apiVersion: batch/v1
-kind: Job
-metadata: {{name: adopter, namespace: SHOP}}
-spec:
-  manualSelector: true
-  selector: {{matchLabels: {{app: lonely}}}}
-  template: {{metadata: {{labels: {{app: lonely}}}}, spec: {{restartPolicy: Never, {CONTAINERS}}}}}
-""",
+    "ReplicaSet": workload("apps/v1", "ReplicaSet", "lonely"),
+    "DaemonSet": workload("apps/v1", "DaemonSet", "lonely"),
+    "Job": workload("batch/v1", "Job", "lonely", "  manualSelector: true", "restartPolicy: Never,"),
 }
 
 
 @pytest.mark.parametrize("manifest", ADOPTERS.values(), ids=ADOPTERS)
 def test_these_adopt_or_remove_a_shadow_pod(next_door: Neighbours, manifest: str) -> None:
     with shadow(next_door, {"app": "lonely"}) as ref:
-        running(next_door, ref)
         assert controllers(next_door, ref) == []
-        next_door.apply(manifest)
-        try:
+        with next_door.applied(manifest):
             until(lambda: controllers(next_door, ref) != [])
-        finally:
-            text = next_door.text(manifest)
-            kubectl(next_door.kubeconfig, "delete", "--cascade=foreground", "-f", "-", stdin=text)
 
 
 def test_a_deployment_and_a_stateful_set_leave_it_alone(next_door: Neighbours) -> None:
     """Each is scaled while the pod is there, so that its controller has looked at all that it selects."""
-    stateful = """
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: named, namespace: SHOP}
-spec:
-  replicas: 1
-  serviceName: named
-  selector: {matchLabels: {app: web}}
-  template: {metadata: {labels: {app: web}}, spec: {CONTAINERS}}
-""".replace("CONTAINERS", CONTAINERS)
+    stateful = workload("apps/v1", "StatefulSet", "web", "  serviceName: adopter")
     with shadow(next_door, {"app": "web"}) as ref:
-        running(next_door, ref)
-        scale = ("-n", next_door.shop, "scale", "deployment/web")
-        kubectl(next_door.kubeconfig, *scale, "--replicas=3")
+        scale(next_door, 3)
         next_door.settled()
-        next_door.apply(stateful)
         try:
-            kubectl(
-                next_door.kubeconfig,
-                *("-n", next_door.shop, "rollout", "status", "sts/named", "--timeout=80s"),
-            )
-            assert controllers(next_door, ref) == []
+            with next_door.applied(stateful):
+                where = ("-n", next_door.shop, "rollout", "status", "sts/adopter", "--timeout=80s")
+                kubectl(next_door.kubeconfig, *where)
+                assert controllers(next_door, ref) == []
         finally:
-            kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(stateful))
-            kubectl(next_door.kubeconfig, *scale, "--replicas=2")
+            scale(next_door, 2)
             next_door.settled()
+
+
+def scale(next_door: Neighbours, replicas: int) -> None:
+    words = ("-n", next_door.shop, "scale", "deployment/web", f"--replicas={replicas}")
+    kubectl(next_door.kubeconfig, *words)
 
 
 def test_a_budget_is_unchanged(next_door: Neighbours) -> None:
@@ -160,13 +133,11 @@ def test_a_budget_is_unchanged(next_door: Neighbours) -> None:
         return status["expectedPods"], status["currentHealthy"], status["disruptionsAllowed"]
 
     until(lambda: budget() == (2, 2, 1))
-    with shadow(next_door, {"app": "web"}) as ref:
-        running(next_door, ref)
+    with shadow(next_door, {"app": "web"}):
         # A third replica makes the budget count again, with the shadow pod there.
-        scale = ("-n", next_door.shop, "scale", "deployment/web")
-        kubectl(next_door.kubeconfig, *scale, "--replicas=3")
+        scale(next_door, 3)
         until(lambda: budget() == (3, 3, 1))
-        kubectl(next_door.kubeconfig, *scale, "--replicas=2")
+        scale(next_door, 2)
         until(lambda: budget() == (2, 2, 1))
 
 
@@ -177,15 +148,11 @@ kind: Service
 metadata: {name: gossip, namespace: SHOP}
 spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: web}, ports: [{port: 8080}]}
 """
-    next_door.apply(gossip)
-    try:
+    with next_door.applied(gossip):
         with shadow(next_door, {"app": "web"}) as ref:
-            running(next_door, ref)
             until(lambda: endpoints(next_door, "gossip", ref) == [True])
             until(lambda: endpoints(next_door, "web", ref) == [False])
         until(lambda: endpoints(next_door, "web", ref) == [])
-    finally:
-        kubectl(next_door.kubeconfig, "delete", "-f", "-", stdin=next_door.text(gossip))
 
 
 PICKY = {
@@ -225,7 +192,6 @@ spec:
         return next((c["status"] for c in conditions if c["type"] == "PodScheduled"), "")
 
     with shadow(next_door, {"app": "lonely"}) as ref:
-        running(next_door, ref)
         node = next_door.get("pod", "-n", ref.namespace, ref.name)["spec"]["nodeName"]
         next_door.apply(picky.replace("NODE", node))
         try:
@@ -238,7 +204,6 @@ spec:
 def test_a_job_that_goes_first_leaves_its_pod_an_orphan(next_door: Neighbours) -> None:
     """Why cleanup removes Jobs last: through batch/v1, deleting one leaves what it owns, without an owner."""
     with shadow(next_door, {"app": "nobody"}) as ref:
-        running(next_door, ref)
         job = f"/apis/batch/v1/namespaces/{next_door.shop}/jobs/netprobe-{RUN}"
         kubectl(next_door.kubeconfig, "delete", "--raw", job)  # as netprobe asks: no propagation policy
         until(

@@ -14,7 +14,7 @@ from netprobe.model.objects import Object
 from netprobe.probe import permission
 from netprobe.probe.permission import READ_POLICIES, Permission
 from tests.cluster.account import published
-from tests.cluster.permitted import suite as suite_with_steps
+from tests.cluster.test_permissions import suite_with_steps
 from tests.run.netprobe import kubectl
 from tests.run.requests import Request, requests
 
