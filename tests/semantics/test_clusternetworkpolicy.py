@@ -46,6 +46,7 @@ def egress(action: str, *peers: str, more: str = "") -> str:
     return f"egress: [{{action: {action}, to: [{', '.join(peers)}]{more}}}]"
 
 
+BASELINE = cnp(ingress("Deny", EVERYBODY), tier="Baseline")
 INGRESS = [  #                                                                      x/b y/a out
     param([cnp("ingress: []")], ". . .", id="no rules: no isolation"),
     param([cnp(ingress("Deny", TEAM_TWO))], ". X .", id="Deny"),
@@ -119,8 +120,7 @@ HIDDEN = [  # of x/a: a Baseline that denies, and a NetworkPolicy for the other 
 
 @pytest.mark.parametrize(("profile", "expected"), HIDDEN, ids=lambda one: getattr(one, "name", None))
 def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str) -> None:
-    baseline = cnp(ingress("Deny", EVERYBODY), tier="Baseline")
-    assert marks(stage(baseline, OTHER_WAY), TO_X_A, profile) == expected
+    assert marks(stage(BASELINE, OTHER_WAY), TO_X_A, profile) == expected
 
 
 FUTURE = [
@@ -134,7 +134,7 @@ FUTURE = [
 @pytest.mark.parametrize("profile", [CALICO, KNP], ids=lambda profile: profile.name)
 def test_a_peer_of_a_newer_definition_fails_closed(action: str, expected: str, profile: Profile) -> None:
     policies = [cnp(ingress(action, "{future: {}}"))]
-    policies += [cnp(ingress("Deny", EVERYBODY), tier="Baseline")] if action == "Accept" else []
+    policies += [BASELINE] if action == "Accept" else []
     assert marks(stage(*policies), TO_X_A, profile) == expected
 
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from types import ModuleType
 
 import pytest
 
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
-from tests.lab.fabric import (
-    test_places,
-    test_sandbox,
-    test_semantics,
-    test_services,
-)
+from tests.lab.fabric import test_places, test_sandbox, test_services
 from tests.lab.fabric.inside import run_inside
 
 pytestmark = [
@@ -24,26 +17,21 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the tests themselves run as an ordinary user already"),
 ]
 
-
-def _all(*modules: ModuleType) -> Iterator[object]:
-    for module in modules:
-        for name, function in vars(module).items():
-            if name.startswith("test_") and hasattr(function, "inside"):
-                marks = getattr(function, "pytestmark", ())
-                yield pytest.param(module.__name__, name, function.options, id=name, marks=marks)
-
-
-@pytest.mark.parametrize(
-    ("module", "function", "options"),
-    list(_all(test_places, test_sandbox, test_services)),
+OTHERS = (
+    test_places.test_both_families_are_decided_each_for_itself,
+    test_services.test_both_families_of_a_service_and_of_names,
 )
-def test_without_root(module: str, function: str, options: LabOptions) -> None:
-    with rootless.home() as home:
-        run_inside(module, function, options, rootless.prefix(home))
+ALL = [function for function in (*vars(test_sandbox).values(), *OTHERS) if hasattr(function, "options")]
 
 
-def test_semantics_without_root() -> None:
-    options = LabOptions(nodes=2, deny_with="reject")
+@pytest.fixture(scope="module")
+def prefix() -> Iterator[list[str]]:
     with rootless.home() as home:
-        said = run_inside(test_semantics.__name__, "observe", options, rootless.prefix(home))
-    assert dict(json.loads(said)) == {sentence: row for sentence, _, _, row in test_semantics.CASES}
+        yield rootless.prefix(home)
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda function: function.__name__)
+def test_without_root(function: object, prefix: list[str]) -> None:
+    inner, options = function.inside, function.options  # type: ignore[attr-defined]
+    assert isinstance(options, LabOptions)
+    run_inside(inner.__module__, inner.__name__, options, prefix)

@@ -1,9 +1,10 @@
-"""The truth tables of policy kinds as packets: API objects, through the control plane, to the kernel."""
+"""The truth tables of policy kinds as packets: of Calico's as API objects, through the control plane."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from netprobe.lab.api.admission.definitions import serve_custom_kinds
 from netprobe.lab.api.bootstrap import bootstrap
@@ -14,11 +15,14 @@ from netprobe.lab.api.store import ObjectKey, Store
 from netprobe.lab.enforcer import OUTSIDE as OUT
 from netprobe.lab.enforcer import StatePusher
 from netprobe.lab.fabric.network import LabNetwork
+from netprobe.lab.fabric.state import InstalledPolicy
 from netprobe.lab.kubelet import ADDRESS, Kubelet
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import OPEN, World
+from tests.semantics import stage
+from tests.semantics import test_clusternetworkpolicy as cnp
 from tests.semantics.calico_rows import OUTSIDE, ROWS, WORLD
 
 
@@ -87,3 +91,36 @@ async def test_calico(network: LabNetwork) -> None:
             cluster.operations.store.remove(resource, key)  # type: ignore[arg-type]
         played += 1
     assert played > 30
+
+
+@in_a_lab(deny_with="reject", nodes=2)
+async def test_cluster_network_policy(network: LabNetwork) -> None:
+    """One set of pods under the policies of every row."""
+    world = World(network)
+    world.namespaces = {
+        name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in stage.NAMESPACES.items()
+    }
+    for pod in (one for one in stage.PODS if str(one.ref) in {"x/a", "x/b", "y/a"}):
+        ports = [f"{port.name}={port.number}/{port.protocol.value}" for port in pod.ports]
+        await world.add(
+            str(pod.ref), pod.labels, *ports, *(["80"] if str(pod.ref) == "x/b" else []), node=pod.node or ""
+        )
+    await world.add("out/host", {}, "80", external=["203.0.113.50"])
+    rows: list[tuple[Any, Any, list[str], Any]] = [
+        (row.id, row.values[0], cnp.TO_X_A, row.values[1]) for row in cnp.INGRESS
+    ]
+    rows += [(row.id, [cnp.cnp(str(row.values[0]))], cnp.FROM_X_A, row.values[1]) for row in cnp.EGRESS]
+    for action, expected in (row.values for row in cnp.FUTURE):
+        future = [cnp.cnp(cnp.ingress(str(action), "{future: {}}"))]
+        future += [cnp.BASELINE] if action == "Accept" else []
+        rows.append((f"a peer of a newer definition, {action}", future, cnp.TO_X_A, expected))
+    rows.append(
+        ("a NetworkPolicy of the other direction", [cnp.BASELINE, cnp.OTHER_WAY], cnp.TO_X_A, "X X .")
+    )
+    for sentence, policies, flows, expected in rows:
+        await world.enforce(*(InstalledPolicy(policy, {}) for policy in policies))
+        ends = (flow.replace("out", "out/host").split() for flow in flows)
+        seen = await world.row(
+            (source, destination, int(port), "TCP", 4) for source, _, destination, port in ends
+        )
+        assert seen == expected.replace("!", ""), sentence

@@ -15,15 +15,11 @@ each on one port; x/b is the subject of most policies.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import pytest
-
 from netprobe.lab.fabric.network import LabNetwork
-from netprobe.lab.options import LabOptions
 from netprobe.model.objects import Object
-from tests.lab.fabric.inside import report, run_inside
+from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import World, policy
 
 FLOWS = ["x/a>x/b", "y/a>x/b", "y/b>x/b", "z/a>x/b", "out/host>x/b", "x/b>y/a", "x/b>y/b", "x/b>out/host"]
@@ -314,31 +310,13 @@ async def build(network: LabNetwork, version: int = 4) -> World:
     return world
 
 
-async def observe(network: LabNetwork) -> None:
-    """Try every case one after the other, as changes of one network, and report what was seen."""
+@in_a_lab(nodes=2, deny_with="reject")
+async def test_semantics(network: LabNetwork) -> None:
+    """Try every case one after the other, as changes of one network."""
     world = await build(network)
-    seen = []
-    for sentence, policies, target, _ in CASES:
+    for sentence, policies, target, expected in CASES:
         await world.enforce(*policies)
         number, _, protocol = target.partition("/")
         ends = (flow.split(">") for flow in FLOWS)
-        seen.append([sentence, await world.row((a, b, int(number), protocol, 4) for a, b in ends)])
-    report(seen)
-
-
-@pytest.fixture(scope="module")
-def observed() -> dict[str, str]:
-    options = LabOptions(nodes=2, deny_with="reject")
-    seen: dict[str, str] = dict(json.loads(run_inside(__name__, "observe", options)))
-    return seen
-
-
-@pytest.mark.lab
-@pytest.mark.xdist_group("lab semantics")
-@pytest.mark.parametrize(("sentence", "expected"), [pytest.param(c[0], c[3], id=c[0]) for c in CASES])
-def test_semantics(sentence: str, expected: str, observed: dict[str, str]) -> None:
-    assert observed[sentence] == expected, f"flows: {' '.join(FLOWS)}"
-
-
-def test_sentences_are_different() -> None:
-    assert len({sentence for sentence, *_ in CASES}) == len(CASES)
+        row = await world.row((a, b, int(number), protocol, 4) for a, b in ends)
+        assert row == expected, f"{sentence}: {' '.join(FLOWS)}"
