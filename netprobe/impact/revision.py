@@ -19,8 +19,7 @@ from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.policy import STANDARD_TIERS, Policy, PolicyRef
 from netprobe.policies.kinds import Record
-from netprobe.policies.records import ref_of, with_records
-from netprobe.policies.staged import as_enforced
+from netprobe.policies.records import as_enforced, ref_of, with_records
 from netprobe.simulate.tiers import unplaced
 
 

@@ -11,6 +11,7 @@ from netprobe.model.labels import Labels
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Family: TypeAlias = Literal[4, 6]
+FAMILIES: tuple[Family, Family] = (4, 6)
 
 
 def is_loopback(address: Address) -> bool:

@@ -27,10 +27,12 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
 from netprobe.model.fastenum import FastEnum
-from netprobe.model.flow import Protocol, ServiceRef
+from netprobe.model.flow import Family, Protocol, ServiceRef
 from netprobe.model.labels import EVERYTHING, Labels, Selector
 
 Network: TypeAlias = IPv4Network | IPv6Network
+WHOLE: Mapping[Family, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+"""All addresses of each family."""
 
 
 class Direction(FastEnum):

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Any
 
 from netprobe.model.expression import ALL, Expression, Negation, both
-from netprobe.model.flow import Family, ServiceRef
-from netprobe.model.labels import EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
-from netprobe.model.policy import AllPeers, AnyPeer, Network, Networks, NotPeer, Peer, PodPeer, ServicePeer
+from netprobe.model.flow import FAMILIES, Family, ServiceRef
+from netprobe.model.labels import CALICO_ACCOUNT, EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
+from netprobe.model.policy import (
+    WHOLE,
+    AllPeers,
+    AnyPeer,
+    Network,
+    Networks,
+    NotPeer,
+    Peer,
+    PodPeer,
+    ServicePeer,
+)
 from netprobe.policies import fields
 from netprobe.policies.calico_checks import Checks
 from netprobe.policies.calico_nets import read_nets
 from netprobe.policies.calico_selector import GLOBAL, uses_global
-
-FAMILIES: tuple[Family, ...] = (4, 6)
-WHOLE: Mapping[Family, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
-
-ACCOUNT_LABEL = "projectcalico.org/serviceaccount"
-"""The label of a pod that names its service account."""
 
 _HAS_NAMESPACE = Requirement(NAME_LABEL, Operator.EXISTS)
 _FIELDS = frozenset(
@@ -136,7 +139,7 @@ def _accounts(
         if name in found:
             checks.refuse(fields.duplicate(at, name))
         found.append(name)
-    by_name = Requirement(ACCOUNT_LABEL, Operator.IN, tuple(found)) if found else None
+    by_name = Requirement(CALICO_ACCOUNT, Operator.IN, tuple(found)) if found else None
     return by_name, checks.selector(accounts, "selector", where)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from netprobe.model.labels import EVERYTHING
 from netprobe.model.policy import (
+    CALICO_GLOBAL_POLICY,
+    CALICO_POLICY,
     DEFAULT_TIER,
     Origin,
     Policy,
@@ -29,9 +31,6 @@ from netprobe.policies.calico_end import as_selector
 from netprobe.policies.calico_rule import read_rules
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import NameRule, validate_metadata
-
-NETWORK_POLICY = "NetworkPolicy.projectcalico.org"
-GLOBAL_NETWORK_POLICY = "GlobalNetworkPolicy"
 
 _OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))
 _TYPES = ("Ingress", "Egress")
@@ -71,7 +70,7 @@ class _PolicyReader:
         origin: Origin | None = None,
     ) -> Policy | Unsimulated | None:
         checks = Checks.of(decoder, obj)
-        is_global = self.kind == GLOBAL_NETWORK_POLICY
+        is_global = self.kind == CALICO_GLOBAL_POLICY
         root = decoder.mapping(obj, "", _OBJECT)
         name_rule = _V3_NAMES[self.kind] if checks.v3 else names.dns_subdomain
         metadata = validate_metadata(decoder, root.get("metadata"), name_rule)
@@ -135,8 +134,8 @@ class _StagedReader:
         return Staged(policy, action, str(obj.get("kind"))) if isinstance(policy, Policy) else None
 
 
-read_network_policy = _PolicyReader(NETWORK_POLICY)
-read_global_network_policy = _PolicyReader(GLOBAL_NETWORK_POLICY)
+read_network_policy = _PolicyReader(CALICO_POLICY)
+read_global_network_policy = _PolicyReader(CALICO_GLOBAL_POLICY)
 read_staged_network_policy = _StagedReader(read_network_policy, ("tier", "types"))
 read_staged_global_network_policy = _StagedReader(read_global_network_policy, ("tier", "types"))
 read_staged_kubernetes_network_policy = _StagedReader(networkpolicy.read_policy)
@@ -154,7 +153,7 @@ def _v3_name(value: str) -> list[str]:
     return list(names.dns_subdomain(value)) if value.startswith(_CONVERTED) else _v3_global_name(value)
 
 
-_V3_NAMES: Mapping[str, NameRule] = {NETWORK_POLICY: _v3_name, GLOBAL_NETWORK_POLICY: _v3_global_name}
+_V3_NAMES: Mapping[str, NameRule] = {CALICO_POLICY: _v3_name, CALICO_GLOBAL_POLICY: _v3_global_name}
 
 
 def _subject(checks: Checks, spec: Mapping[str, Any], *, is_global: bool) -> Subject:

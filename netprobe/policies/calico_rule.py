@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.model.flow import Family
-from netprobe.model.policy import Action, OtherProtocol, Rule
+from netprobe.model.flow import FAMILIES, Family
+from netprobe.model.policy import WHOLE, Action, OtherProtocol, Rule
 from netprobe.policies import fields
 from netprobe.policies.calico_checks import Checks, one_of
-from netprobe.policies.calico_end import FAMILIES, WHOLE, End, read_end
-from netprobe.policies.calico_http import check_http
+from netprobe.policies.calico_end import End, read_end
 from netprobe.policies.calico_ports import (
     AnyProtocol,
     destination_ports,
@@ -40,6 +39,7 @@ _RULE = frozenset(
     )
 )
 _ACTIONS = tuple(action.value.capitalize() for action in Action)
+_HTTP = "not evaluated: the rule counts as if it matched every request on its ports"
 _ICMP = (OtherProtocol("ICMP"), OtherProtocol("ICMPv6"))
 
 
@@ -66,7 +66,7 @@ def _rule(checks: Checks, value: Any, path: str, section: str, namespace: str) -
     )
     if ports or not_ports:
         _check_no_service(checks, destination)
-    check_http(checks, rule, path, section)
+    _check_http(checks, rule, path, section)
     if _check_icmp(checks, rule, path, protocol) and protocol is None:
         protocol = _ICMP[0]
     families = _families(checks, version, source, destination)
@@ -123,6 +123,36 @@ def _check_icmp(checks: Checks, rule: Mapping[str, Any], path: str, protocol: An
     return rule.get("icmp") is not None or rule.get("notICMP") is not None
 
 
+def _check_http(checks: Checks, rule: Mapping[str, Any], path: str, section: str) -> None:
+    """Check a rule's `http`, which only Envoy enforces, and warn that requests are not told apart."""
+    where = f"{path}.http"
+    if rule.get("http") is None:
+        return
+    http = checks.decoder.mapping(rule["http"], where, ("methods", "paths"))
+    methods = [method for method, _ in checks.decoder.strings(http, "methods", where)]
+    if len(set(methods)) < len(methods):
+        checks.refuse_v3(fields.invalid(f"{where}.methods", methods, "names a method more than once"))
+    for item, at in checks.decoder.items(http, "paths", where):
+        _check_path(checks, item, at)
+    if rule.get("action") != "Allow":
+        checks.refuse(fields.forbidden(where, "only rules with the action Allow can match HTTP"))
+    if rule.get("protocol") not in {None, "TCP", 6}:
+        checks.refuse(fields.forbidden(where, "needs `protocol` TCP, or none"))
+    if section == "egress":
+        checks.refuse_v3(fields.forbidden(where, "only ingress rules can match HTTP"))
+    checks.warn(where, _HTTP)
+
+
+def _check_path(checks: Checks, value: Any, path: str) -> None:
+    entry = checks.decoder.mapping(value, path, ("exact", "prefix"))
+    given = [text for key in ("exact", "prefix") if (text := checks.decoder.string(entry, key, path))]
+    if len(given) != 1:
+        checks.refuse_v3(fields.invalid(path, value, "must have either `exact` or `prefix`"))
+    elif not given[0].startswith("/") or any(character in given[0] for character in "? #"):
+        detail = 'must start with "/" and contain no "?", "#" or space'
+        checks.refuse_v3(fields.invalid(path, given[0], detail))
+
+
 def _check_own_service(checks: Checks, own: End, section: str) -> None:
     if own.service is not None:
         end = "source" if section == "ingress" else "destination"
@@ -143,7 +173,7 @@ def _families(checks: Checks, version: Family | None, source: End, destination: 
     A list whose networks are all of one family leaves out the other, `notNets` too. So does a block of all
     addresses in `notNets`.
     """
-    families = FAMILIES if version is None else (version,)
+    families: tuple[Family, ...] = FAMILIES if version is None else (version,)
     seen: set[Family] = set()
     for end in (source, destination):
         for key, nets in (("nets", end.nets), ("notNets", end.not_nets)):

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from netprobe.model.labels import CALICO_NAMESPACE
 from netprobe.model.policy import DEFAULT_TIER, Action, NetworkSet, Origin, PolicyRef, Tier, Unsimulated
 from netprobe.policies import fields, names
 from netprobe.policies.calico_checks import Checks, one_of
@@ -21,7 +22,6 @@ from netprobe.policies.calico_policy import read_order
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import check_labels, validate_metadata
 
-NAMESPACE_LABEL = "projectcalico.org/namespace"
 STORED_METADATA = "projectcalico.org/metadata"
 
 _OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))
@@ -95,8 +95,8 @@ def read_host_endpoint(
 
 def _labels(checks: Checks, metadata: Mapping[str, Any]) -> dict[str, str]:
     labels = check_labels(Decoder(strict=False), metadata, "labels", "metadata")  # checked already
-    if NAMESPACE_LABEL in labels:
-        checks.refuse_v3(fields.forbidden(f"metadata.labels.{NAMESPACE_LABEL}", "is Calico's own label"))
+    if CALICO_NAMESPACE in labels:
+        checks.refuse_v3(fields.forbidden(f"metadata.labels.{CALICO_NAMESPACE}", "is Calico's own label"))
     annotations = metadata.get("annotations")
     text = annotations.get(STORED_METADATA) if isinstance(annotations, Mapping) else None
     if text is None or checks.v3:

@@ -47,7 +47,6 @@ class PolicyKind:
 
     api_versions: tuple[str, ...]
     kind: str
-    plural: str
     namespaced: bool = True
     qualified: bool = False
     decides: bool = True
@@ -58,6 +57,12 @@ class PolicyKind:
     def api_version(self) -> str:
         """The version that netprobe writes."""
         return self.api_versions[0]
+
+    @property
+    def plural(self) -> str:
+        """The name in paths and RBAC rules."""
+        name = self.kind.lower()
+        return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
     @property
     def group(self) -> str:
@@ -98,11 +103,7 @@ class PolicyKind:
 
 
 NETWORK_POLICY = PolicyKind(
-    ("networking.k8s.io/v1",),
-    "NetworkPolicy",
-    "networkpolicies",
-    read=networkpolicy.read_policy,
-    dump=networkpolicy.dump_policy,
+    ("networking.k8s.io/v1",), "NetworkPolicy", read=networkpolicy.read_policy, dump=networkpolicy.dump_policy
 )
 
 _CALICO: Final = ("projectcalico.org/v3", "crd.projectcalico.org/v1")
@@ -112,7 +113,6 @@ KINDS: Final = (
     PolicyKind(
         _CALICO,
         "GlobalNetworkPolicy",
-        "globalnetworkpolicies",
         namespaced=False,
         read=calico_policy.read_global_network_policy,
         dump=calico_dump.dump_policy,
@@ -120,90 +120,44 @@ KINDS: Final = (
     PolicyKind(
         _CALICO,
         "NetworkPolicy",
-        "networkpolicies",
         qualified=True,
         read=calico_policy.read_network_policy,
         dump=calico_dump.dump_policy,
     ),
-    PolicyKind(_CALICO, "Tier", "tiers", namespaced=False, decides=False, read=calico_tier.read_tier),
+    PolicyKind(_CALICO, "Tier", namespaced=False, decides=False, read=calico_tier.read_tier),
     PolicyKind(
-        _CALICO,
-        "GlobalNetworkSet",
-        "globalnetworksets",
-        namespaced=False,
-        decides=False,
-        read=calico_tier.read_network_set,
+        _CALICO, "GlobalNetworkSet", namespaced=False, decides=False, read=calico_tier.read_network_set
     ),
-    PolicyKind(
-        _CALICO,
-        "HostEndpoint",
-        "hostendpoints",
-        namespaced=False,
-        decides=False,
-        read=calico_tier.read_host_endpoint,
-    ),
-    PolicyKind(_CALICO, "NetworkSet", "networksets", decides=False, read=calico_tier.read_network_set),
+    PolicyKind(_CALICO, "HostEndpoint", namespaced=False, decides=False, read=calico_tier.read_host_endpoint),
+    PolicyKind(_CALICO, "NetworkSet", decides=False, read=calico_tier.read_network_set),
     PolicyKind(
         _CALICO,
         "StagedGlobalNetworkPolicy",
-        "stagedglobalnetworkpolicies",
         namespaced=False,
         decides=False,
         read=calico_policy.read_staged_global_network_policy,
     ),
-    PolicyKind(
-        _CALICO,
-        "StagedNetworkPolicy",
-        "stagednetworkpolicies",
-        decides=False,
-        read=calico_policy.read_staged_network_policy,
-    ),
+    PolicyKind(_CALICO, "StagedNetworkPolicy", decides=False, read=calico_policy.read_staged_network_policy),
     PolicyKind(
         _CALICO,
         "StagedKubernetesNetworkPolicy",
-        "stagedkubernetesnetworkpolicies",
         decides=False,
         read=calico_policy.read_staged_kubernetes_network_policy,
     ),
-    PolicyKind(
-        ("cilium.io/v2",),
-        "CiliumClusterwideNetworkPolicy",
-        "ciliumclusterwidenetworkpolicies",
-        namespaced=False,
-    ),
-    PolicyKind(("cilium.io/v2",), "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
-    PolicyKind(
-        ("crd.antrea.io/v1beta1",),
-        "ClusterNetworkPolicy",
-        "clusternetworkpolicies",
-        namespaced=False,
-        qualified=True,
-    ),
-    PolicyKind(("crd.antrea.io/v1beta1",), "NetworkPolicy", "networkpolicies", qualified=True),
-    PolicyKind(("network.openshift.io/v1",), "EgressNetworkPolicy", "egressnetworkpolicies"),
-    PolicyKind(("k8s.ovn.org/v1",), "EgressFirewall", "egressfirewalls"),
-    PolicyKind(
-        ("security.istio.io/v1", "security.istio.io/v1beta1"),
-        "AuthorizationPolicy",
-        "authorizationpolicies",
-        qualified=True,
-    ),
-    PolicyKind(
-        ("policy.linkerd.io/v1alpha1",), "AuthorizationPolicy", "authorizationpolicies", qualified=True
-    ),
-    PolicyKind(("networking.gke.io/v1alpha1",), "FQDNNetworkPolicy", "fqdnnetworkpolicies"),
-    PolicyKind(("networking.k8s.aws/v1alpha1",), "ApplicationNetworkPolicy", "applicationnetworkpolicies"),
-    PolicyKind(
-        ("networking.k8s.aws/v1alpha1",),
-        "ClusterNetworkPolicy",
-        "clusternetworkpolicies",
-        namespaced=False,
-        qualified=True,
-    ),
+    PolicyKind(("cilium.io/v2",), "CiliumClusterwideNetworkPolicy", namespaced=False),
+    PolicyKind(("cilium.io/v2",), "CiliumNetworkPolicy"),
+    PolicyKind(("crd.antrea.io/v1beta1",), "ClusterNetworkPolicy", namespaced=False, qualified=True),
+    PolicyKind(("crd.antrea.io/v1beta1",), "NetworkPolicy", qualified=True),
+    PolicyKind(("network.openshift.io/v1",), "EgressNetworkPolicy"),
+    PolicyKind(("k8s.ovn.org/v1",), "EgressFirewall"),
+    PolicyKind(("security.istio.io/v1", "security.istio.io/v1beta1"), "AuthorizationPolicy", qualified=True),
+    PolicyKind(("policy.linkerd.io/v1alpha1",), "AuthorizationPolicy", qualified=True),
+    PolicyKind(("networking.gke.io/v1alpha1",), "FQDNNetworkPolicy"),
+    PolicyKind(("networking.k8s.aws/v1alpha1",), "ApplicationNetworkPolicy"),
+    PolicyKind(("networking.k8s.aws/v1alpha1",), "ClusterNetworkPolicy", namespaced=False, qualified=True),
     PolicyKind(
         ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
         "ClusterNetworkPolicy",
-        "clusternetworkpolicies",
         namespaced=False,
         read=clusternetworkpolicy.read_cluster_network_policy,
         dump=clusternetworkpolicy.dump_cluster_network_policy,
@@ -211,7 +165,6 @@ KINDS: Final = (
     PolicyKind(
         ("policy.networking.k8s.io/v1alpha1",),
         "AdminNetworkPolicy",
-        "adminnetworkpolicies",
         namespaced=False,
         read=clusternetworkpolicy.read_admin_network_policy,
         dump=clusternetworkpolicy.dump_admin_network_policy,
@@ -219,7 +172,6 @@ KINDS: Final = (
     PolicyKind(
         ("policy.networking.k8s.io/v1alpha1",),
         "BaselineAdminNetworkPolicy",
-        "baselineadminnetworkpolicies",
         namespaced=False,
         read=clusternetworkpolicy.read_baseline_admin_network_policy,
         dump=clusternetworkpolicy.dump_baseline_admin_network_policy,

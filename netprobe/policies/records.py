@@ -1,4 +1,4 @@
-"""The records of policy kinds in a cluster: put in, replaced, taken out."""
+"""The records of policy kinds in a cluster: put in, replaced, taken out, and staged policies enforced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from netprobe.model.cluster import Cluster
-from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Staged, Tier, Unsimulated, tier_name
+from netprobe.model.policy import (
+    NetworkSet,
+    Policy,
+    PolicyRef,
+    Staged,
+    StagedAction,
+    Tier,
+    Unsimulated,
+    tier_name,
+)
 from netprobe.policies.kinds import Record
 
 TIER, NETWORK_SET, GLOBAL_NETWORK_SET = "Tier", "NetworkSet", "GlobalNetworkSet"
@@ -67,3 +76,21 @@ def refs(cluster: Cluster, kind: str) -> list[PolicyRef]:
     """The identities of the records of a kind, sorted."""
     records: list[Record] = [*cluster.policies, *cluster.staged, *cluster.network_sets, *cluster.tiers]
     return sorted(ref for ref in map(ref_of, records) if ref.kind == kind)
+
+
+def as_enforced(policies: Iterable[Policy], staged: Iterable[Staged]) -> tuple[Policy, ...]:
+    """The policies with the staged ones applied to them.
+
+    Set creates a policy, or replaces the enforced one of that kind and name; Delete removes it. Ignore and
+    Learn change nothing: the first is set aside, the second is still being written by Calico.
+    """
+    found: dict[PolicyRef, Policy] = {policy.ref: policy for policy in policies}
+    for each in staged:
+        match each.action:
+            case StagedAction.SET:
+                found[each.policy.ref] = each.policy
+            case StagedAction.DELETE:
+                found.pop(each.policy.ref, None)
+            case StagedAction.IGNORE | StagedAction.LEARN:
+                pass
+    return tuple(found.values())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, External, Family, PodRef, Protocol
 from netprobe.model.policy import (
+    WHOLE,
     AllPeers,
     AnyPeer,
     Direction,
@@ -30,7 +31,6 @@ PortNumber: TypeAlias = tuple[int, Protocol]
 REST = "any other address"
 _OWN = {4: [(0, (1 << 24) - 1), (127 << 24, (128 << 24) - 1)], 6: [(0, 1)]}
 """Every machine's own addresses (loopback and unspecified ones), as spans."""
-_WHOLE: dict[Family, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 _PREFERRED: dict[Family, int] = {  # reserved for documentation
     4: int(ip_address("198.51.100.1")),
     6: int(ip_address("2001:db8::1")),
@@ -182,7 +182,7 @@ def networks_of(peer: Peer) -> Iterator[Network]:
 
 
 def _kinds(family: Family, blocks: set[Network], taken: set[Address]) -> Iterator[tuple[Address, str]]:
-    ordered = sorted({_WHOLE[family], *blocks}, key=lambda n: (int(n.network_address), n.prefixlen))
+    ordered = sorted({WHOLE[family], *blocks}, key=lambda n: (int(n.network_address), n.prefixlen))
     used = sorted(int(address) for address in taken if address.version == family)
     for index, block in enumerate(ordered):
         inner = []  # the blocks inside follow it

@@ -9,10 +9,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, External, Family, Pod, PodRef, ServiceRef
+from netprobe.model.flow import FAMILIES, Address, External, Family, Pod, PodRef, ServiceRef
 from netprobe.model.labels import Labels, labels_of_account, labels_of_namespace, labels_of_pod
 
-FAMILIES: tuple[Family, Family] = (4, 6)
 ASSUMED: Mapping[Family, Address] = {
     4: IPv4Address("10.244.255.254"),
     6: IPv6Address("fd00:10:244:ffff::fffe"),

@@ -9,13 +9,12 @@ from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import End, External, Family, Flow, PodRef, ServiceRef, Via, is_loopback
 from netprobe.model.matrix import Matrix
-from netprobe.model.policy import Direction
+from netprobe.model.policy import Direction, Unsimulated
 from netprobe.model.verdict import Decision, Side, Verdict, together
 from netprobe.simulate import service as services
 from netprobe.simulate.chosen import ChosenLabels
 from netprobe.simulate.endpoint import Directory, Endpoint, common_families
 from netprobe.simulate.profile import CALICO, Profile, Treatment
-from netprobe.simulate.qualify import Qualifiers
 from netprobe.simulate.side import Sides
 
 ITSELF = "a pod always reaches its own address"
@@ -36,7 +35,7 @@ class Simulator:
         self.directory = Directory(cluster)
         self.sides = Sides(cluster, profile, self.directory)
         self._chosen = ChosenLabels(cluster, profile)
-        self.qualifiers = Qualifiers(cluster)
+        self.qualifiers = _Qualifiers(cluster)
 
     def decide(self, flow: Flow) -> Decision:
         """The verdict on a flow with every cause on both sides.
@@ -228,6 +227,31 @@ class Simulator:
         if flow.family is None:
             return families
         return (flow.family,) if flow.family in families or families == (None,) else ()
+
+
+class _Qualifiers:
+    """The objects of a cluster that may decide flows and are not evaluated, by what they may affect."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._all = cluster.unsimulated
+        self._known: dict[tuple[str | None, str | None, bool], tuple[Unsimulated, ...]] = {}
+
+    def of(self, source: Endpoint, destination: Endpoint) -> tuple[Unsimulated, ...]:
+        """Those that may affect a flow between two ends, in the order of the cluster."""
+        if not self._all:
+            return ()
+        ends = (source, destination)
+        one, other = (end.pod_behind.ref.namespace if end.pod_behind else None for end in ends)
+        key = (one, other, any(end.pod is None for end in ends))
+        if key not in self._known:
+            self._known[key] = tuple(each for each in self._all if _affects(each, *key))
+        return self._known[key]
+
+
+def _affects(each: Unsimulated, one: str | None, other: str | None, outside: bool) -> bool:
+    if each.hosts and not outside:
+        return False
+    return not each.ref.namespace or each.ref.namespace in {one, other}
 
 
 def _undefined(verdict: Verdict, egress: Side, ingress: Side) -> str | None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from netprobe.model.flow import External, Family, Pod, PodRef
+from netprobe.model.flow import FAMILIES, External, Family, Pod, PodRef
 from netprobe.model.policy import Network
-from netprobe.simulate.endpoint import FAMILIES, Directory, Endpoint, first_of_each_family
+from netprobe.simulate.endpoint import Directory, Endpoint, first_of_each_family
 from netprobe.simulate.profile import Profile
 from netprobe.simulate.service import targets
 from netprobe.simulate.vocabulary import Edges, Kept, Vocabulary

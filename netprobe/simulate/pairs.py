@@ -12,11 +12,12 @@ from typing import NamedTuple, TypeAlias
 
 from netprobe.model.flow import End, External, Flow, PodRef
 from netprobe.model.verdict import Decision, Verdict
+from netprobe.simulate.compared import PortNumber
 from netprobe.simulate.flow import Simulator
 from netprobe.simulate.matrix import Evaluation, evaluate
 from netprobe.simulate.overview import Overview, overview
 from netprobe.simulate.profile import CALICO, Profile
-from netprobe.simulate.question import PortNumber, Question, flow
+from netprobe.simulate.question import Question, flow
 
 MOST_KEPT = 500_000  # answers for pairs of groups, some 300 bytes each
 

@@ -11,13 +11,21 @@ from typing import TypeAlias
 
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import ContainerPort, End, External, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import (
+    ContainerPort,
+    End,
+    External,
+    Flow,
+    PodRef,
+    Protocol,
+    ServiceRef,
+    Via,
+)
 from netprobe.model.text import listed
+from netprobe.simulate.compared import PortNumber
 
 PortAsked: TypeAlias = tuple[int | str, Protocol]
 """A port by its number, or by the name that a destination gives it."""
-
-PortNumber: TypeAlias = tuple[int, Protocol]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import End, External, Family, Flow, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import FAMILIES, End, External, Family, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Decision
-from netprobe.simulate.endpoint import FAMILIES, Endpoint, first_of_each_family
+from netprobe.simulate.endpoint import Endpoint, first_of_each_family
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,7 @@ from netprobe.lint.walk import destinations
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.model.policy import Staged
-from netprobe.policies.records import ref_of
-from netprobe.policies.staged import as_enforced
+from netprobe.policies.records import as_enforced, ref_of
 from netprobe.simulate import CALICO, Evaluation, evaluate_both
 from netprobe.simulate.bits import Weights, pack, unpack
 from netprobe.simulate.compared import PortNumber, Ports, outside

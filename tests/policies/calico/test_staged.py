@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.model.policy import Policy, Staged
-from netprobe.policies.staged import as_enforced
+from netprobe.policies.records import as_enforced
 from tests.policies.calico.objects import V3, calico, read
 
 ENFORCED = [
