@@ -1,16 +1,18 @@
-"""Edits of policies, written relative to the objects that they were read from."""
+"""Options to open or close a side of a flow: edits, written relative to the objects of the policies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import count
 from math import isfinite
 from typing import Any
 
+from netprobe.explain.explanation import Asked, PolicyView, RuleView, SideView
+from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
 from netprobe.explain.world import World
-from netprobe.manifests.change import Operation, pointer
+from netprobe.manifests.change import Apply, Operation, pointer
 from netprobe.manifests.suggestion import SuggestedEdit
 from netprobe.manifests.workload import CONTROLLER_LABELS, ROLLOUT_LABELS
 from netprobe.model.flow import Family, Pod
@@ -19,6 +21,7 @@ from netprobe.model.policy import (
     BASELINE_ADMIN_NETWORK_POLICY,
     NETWORK_POLICY,
     NETWORK_POLICY_ORDER,
+    Action,
     Direction,
     IPBlock,
     Networks,
@@ -31,9 +34,11 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
+from netprobe.model.text import listed
 from netprobe.policies.fields import Decoder
 from netprobe.policies.kinds import BY_KEY
 from netprobe.policies.networkpolicy import dump_policy
+from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import Endpoint
 
 MOST = 5
@@ -45,6 +50,7 @@ MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, ORDER, RULE, NARROWED, P
 ISOLATING = 100
 """Cost of a policy for pods that none applies to, without a declaration that says what they need."""
 
+_VERBS = {Action.ALLOW: "allows", Action.DENY: "denies", Action.PASS: "passes on to later tiers"}
 _PEER_LISTS, _PORT_LISTS = {"from", "to"}, {"ports", "protocols"}
 
 
@@ -129,6 +135,82 @@ class Writer:
         name = self._free(_stem(pod, direction), namespace, NETWORK_POLICY)
         made = Policy(PolicyRef(namespace, name), Subject(own_labels(pod.labels)))
         return dump_policy(_only(made, direction, *rules))
+
+
+class OptionMaker:
+    """What the options for one side of one flow have in common. `toward` is "from" or "to"."""
+
+    def __init__(self, world: World, simulator: Simulator, asked: Asked, side: SideView) -> None:
+        self.world, self.writer, self.asked, self.side = world, Writer(world), asked, side
+        self.direction, self.section = asked.direction, asked.direction.value
+        flow, ingress = asked.flow, asked.direction is Direction.INGRESS
+        ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
+        self.peer, self.subject = ends if ingress else ends[::-1]
+        self.toward = "from" if ingress else "to"
+        self.port = PortRange(flow.protocol, flow.port, flow.port)
+
+    def policy_of(self, view: PolicyView) -> Policy:
+        return self.world.policies[view.policy.kind, str(view.policy)]
+
+    def exact_peer(self, namespace: str, kind: str) -> Peer | None:
+        return exact_peer(self.peer, self.asked.family, namespace, kind)
+
+    def exact_rule(self, namespace: str, kind: str, action: Action = Action.ALLOW) -> Rule | None:
+        """A rule for this very flow in a policy of a namespace; None if no rule can name the other end."""
+        peer = self.exact_peer(namespace, kind)
+        return Rule((peer,), (self.port,), action) if peer is not None else None
+
+    def phrase(self, rules: Iterable[Rule], namespace: str) -> str:
+        """ "TCP 80 from pods app=web of shop"."""
+        return " and ".join(
+            f"{listed(map(describe_port, rule.ports))} {self.toward} "
+            f"{listed(describe_peer(peer, namespace) for peer in rule.peers)}"
+            for rule in rules
+        )
+
+    def edit(self, policy: Policy, path: str, text: str, *operations: Operation) -> SuggestedEdit:
+        place = policy.origin.place(path) if policy.origin is not None else None
+        return SuggestedEdit(str(policy.ref), path, text, self.world.patch(policy, *operations), place)
+
+    def insert(self, policy: Policy, before: RuleView | None, action: Action) -> Iterator[Option]:
+        """A rule for this very flow, before another one or at the end of the policy."""
+        rule = self.exact_rule(policy.ref.namespace, policy.kind, action)
+        written = self.writer.rule(policy, self.direction, rule) if rule is not None else None
+        if rule is None or written is None:
+            return
+        keys, where = ("spec", self.section), ""
+        change = self.writer.append(policy, keys, written)
+        if before is not None:
+            where = f" before {before.path.removeprefix('spec.')}"
+            change = {"op": "add", "path": pointer(*keys, before.index), "value": written}
+        does = f"{_VERBS[action]} {self.phrase([rule], policy.ref.namespace)}"
+        text = f"add a rule to {policy.ref}{where} that {does}"
+        yield Option(RULE, (self.edit(policy, f"spec.{self.section}", text, change),))
+
+    def policy_before(self, policy: Policy, action: Action) -> Iterator[Option]:
+        """A policy for this subject alone, before one of the same tier, with a rule for this very flow."""
+        pod, rule = self.subject.pod, self.exact_rule(policy.ref.namespace, policy.kind, action)
+        made = self.writer.before(policy, pod, self.direction, rule) if pod is not None and rule else None
+        if pod is not None and rule is not None and made is not None:
+            does = f"and {_VERBS[action]} {self.phrase([rule], policy.ref.namespace)}"
+            yield Option(POLICY, (self.new_policy(pod, made, does, policy),))
+
+    def new_policy(
+        self, pod: Pod, made: Mapping[str, Any], does: str, beside: Policy | None = None
+    ) -> SuggestedEdit:
+        """A new policy for pods with the labels of this one, in a file with other policies.
+
+        `beside`: a policy of the same kind; without one, it is a NetworkPolicy in the namespace of the pod.
+        """
+        namespace = pod.ref.namespace
+        own = [beside] if beside is not None else self.world.by_namespace.get(namespace, [])
+        origins = (policy.origin for policy in (*own, *self.world.cluster.policies))
+        place = next((origin for origin in origins if origin is not None and origin.line), None)
+        pods = describe_pods(own_labels(pod.labels))
+        text = f"add a policy to {namespace} that selects {pods} {does}"
+        if beside is not None:
+            text = f"add a {made['kind']} before {beside.ref} that selects {pods} of {namespace} {does}"
+        return SuggestedEdit(f"namespace {namespace}", f"spec.{self.section}", text, Apply(made, place))
 
 
 def order_before(order: float) -> float:
