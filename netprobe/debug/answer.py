@@ -94,8 +94,8 @@ def lines(answer: Answer) -> Iterator[tuple[StepStatus | None, str]]:
 
 def _side_effects(fix: Fix) -> Iterator[str]:
     """What else the change would open or close."""
-    found = fix.suggestion
-    if found is not None:
+    if fix.suggestion is not None:
+        found = fix.suggestion.effects
         for word, effects, count in (
             ("opens", found.opens, found.opens_count),
             ("closes", found.closes, found.closes_count),

@@ -57,12 +57,14 @@ def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
 
 def _beyond(change: Suggestion, legs: Iterable[Leg]) -> Suggestion:
     """The change without the flows that it is meant to open."""
+    effects = change.effects
     wanted = {(str(leg.flow.source), leg.end, leg.flow.port) for leg in legs}
     opens = [
         one
-        for one in change.opens
+        for one in effects.opens
         if (one.source, one.destination.partition(" +")[0], one.port) not in wanted
         or one.flows >= len(wanted)
     ]
-    less = sum(one.flows for one in change.opens) - sum(one.flows for one in opens)
-    return replace(change, opens=tuple(opens), opens_count=change.opens_count - less)
+    less = sum(one.flows for one in effects.opens) - sum(one.flows for one in opens)
+    kept = replace(effects, opens=tuple(opens), opens_count=effects.opens_count - less)
+    return replace(change, effects=kept)

@@ -127,8 +127,7 @@ class Advisor:
             return None
         best = min(found, key=lambda tried: tried.rank)
         edits = tuple(edit for option in best.options for edit in option.edits)
-        also = self._listed(best.effects, flow)
-        return Suggestion(wanted, edits, also.opens, also.closes, also.opens_count, also.closes_count)
+        return Suggestion(wanted, edits, self._listed(best.effects, flow))
 
     def _listed(self, effects: Effects, flow: Flow | None) -> SideEffects:
         other = self.guards[0].cells.other

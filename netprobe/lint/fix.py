@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from netprobe.lint.finding import Finding
-from netprobe.manifests.change import NotEditableError, TextEdit, edited, locate
-from netprobe.manifests.change import edits as edits_of
 from netprobe.manifests.encoding import Encoding, read_exactly
+from netprobe.manifests.text_edit import NotEditableError, TextEdit, edited, locate
+from netprobe.manifests.text_edit import edits as edits_of
 
 Save: TypeAlias = Callable[[Path, Iterable[str], Encoding], None]
 

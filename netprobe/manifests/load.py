@@ -11,12 +11,11 @@ from typing import Any
 
 from netprobe.errors import InputError, Problem
 from netprobe.manifests.document import Document, read_record
-from netprobe.manifests.endpoints import read_endpoints
 from netprobe.manifests.kinds import WORKLOADS, Relevance, relevance
 from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.repeats import Repeats
-from netprobe.manifests.service import read_service
+from netprobe.manifests.service import read_endpoints, read_service
 from netprobe.manifests.undecided import undecided
 from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
 from netprobe.model.cluster import Cluster, ManualEndpoint, Namespace, Node, Service

@@ -15,16 +15,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netprobe.errors import InputError, Problem
-from netprobe.manifests import files, template
-from netprobe.manifests.document import Document
+from netprobe.manifests import files, no_manifest
+from netprobe.manifests.document import Document, read_record
 from netprobe.manifests.excerpt import Excerpt, LazyPlaces, Parsed, TextError
 from netprobe.manifests.json_reader import read_json
-from netprobe.manifests.kinds import Relevance, may_matter, relevance
-from netprobe.manifests.kubectl_output import kubectl_output
-from netprobe.manifests.understood import is_understood
+from netprobe.manifests.kinds import WORKLOADS, Relevance, may_matter, relevance
+from netprobe.manifests.pod import read_pod
+from netprobe.manifests.service import read_service
+from netprobe.manifests.workload import Owner, read_workload
 from netprobe.manifests.yaml_reader import pieces, read_yaml
+from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.policy import Origin
-from netprobe.policies.fields import child, type_name
+from netprobe.policies import names
+from netprobe.policies.fields import Decoder, child, type_name
+from netprobe.policies.metadata import check_labels, read_names
 
 NOT_AN_OBJECT = "not an object: expected apiVersion, kind, metadata"
 
@@ -75,7 +79,9 @@ class Reader:
         """The documents of files, folders and "-", without files and folders whose name `excludes` takes."""
         found = files.find(paths)
         self.problems += found.problems
-        self.templates += [Problem(name, "", template.CHART) for name in found.charts if not excludes(name)]
+        self.templates += [
+            Problem(name, "", no_manifest.CHART) for name in found.charts if not excludes(name)
+        ]
         self.overlays += [name for name in found.overlays if not excludes(name)]
         is_empty = True
         for source in found.sources:
@@ -99,7 +105,7 @@ class Reader:
         return (*_warnings(self),)
 
     def _parsed(self, file: str, text: str, named: bool) -> Iterator[Parsed]:
-        if named and (message := kubectl_output(text)):
+        if named and (message := no_manifest.kubectl_output(text)):
             self.problems.append(Problem(file, "", message))
             return
         start = text.lstrip()[:2]
@@ -124,7 +130,7 @@ class Reader:
         """Collect why a text is not YAML or JSON: a template, something else than a manifest, a mistake."""
         if not named and not _HAS_OBJECT.search(text):
             self.others[file] = None
-        elif (mark := template.mark(text)) is not None:
+        elif (mark := no_manifest.mark(text)) is not None:
             self._template(Problem(f"{file}:{first_line + mark.line}", "", mark.message), named)
         else:
             self.problems.append(Problem(f"{file}:{error.line}:{error.column}", "", error.message))
@@ -153,7 +159,7 @@ class Reader:
         elif kind == "List":
             self.problems.append(document.problem("items", f"must be a list, not {type_name(items)}"))
         elif kind == "Template" and "objects" in value:
-            self._template(document.problem("", template.OPENSHIFT), place.named)
+            self._template(document.problem("", no_manifest.OPENSHIFT), place.named)
         elif self._is_relevant(document, place) and self._is_complete(document, place):
             yield document
 
@@ -169,8 +175,8 @@ class Reader:
         self.problems += duplicates
         # what a server has stored is no template, and marks are common in its scripts
         stored = "uid" in (document.object.get("metadata") or ())
-        mark = None if duplicates or stored else template.mark(place.text())
-        if mark is None or is_understood(document):
+        mark = None if duplicates or stored else no_manifest.mark(place.text())
+        if mark is None or _is_understood(document):
             return not duplicates
         line = place.excerpt.line + mark.line
         self._template(Problem(f"{place.file}:{line}", "", mark.message), place.named)
@@ -224,6 +230,24 @@ def _warnings(reader: Reader) -> Iterator[str]:
             f"{reader.overlays[0]}: its files are read as they are, without Kustomize; "
             f"build it first (kubectl kustomize FOLDER){more}"
         )
+
+
+def _is_understood(document: Document) -> bool:
+    """Whether an object can be read without an error."""
+    if document.policy_kind is not None:
+        return not read_record(document, strict=False)[1].errors
+    decoder = Decoder(strict=False)
+    obj, kind = document.object, document.kind
+    metadata = decoder.mapping(obj.get("metadata"), "metadata")
+    read_names(decoder, metadata, names.dns_label if kind == "Namespace" else names.dns_subdomain)
+    check_labels(decoder, metadata, "labels", "metadata")
+    if kind == "Pod":
+        read_pod(decoder, obj, PodRef("", ""))
+    elif kind == "Service":
+        read_service(decoder, obj, ServiceRef("", ""))
+    elif kind in WORKLOADS:
+        read_workload(decoder, obj, Owner("", kind, ""))
+    return not decoder.errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,20 +60,13 @@ class SideEffects:
 class Suggestion:
     """Edits that change the verdict of a flow to `verdict`.
 
-    They have been simulated: no declared flow is turned away from its declaration. `opens` and `closes` are
-    the first of the other flows that change; the counts are of all.
+    They have been simulated: no declared flow is turned away from its declaration. `effects` are on the other
+    flows.
     """
 
     verdict: Verdict
     edits: tuple[SuggestedEdit, ...]
-    opens: tuple[SideEffect, ...] = ()
-    closes: tuple[SideEffect, ...] = ()
-    opens_count: int = 0
-    closes_count: int = 0
-
-    @property
-    def effects(self) -> SideEffects:
-        return SideEffects(self.opens, self.closes, self.opens_count, self.closes_count)
+    effects: SideEffects = SideEffects()
 
     @property
     def text(self) -> str:

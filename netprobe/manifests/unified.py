@@ -17,20 +17,15 @@ from typing import Any
 
 import yaml
 
-from netprobe.manifests.change import (
-    Apply,
-    Delete,
+from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels, patched
+from netprobe.manifests.files import STDIN
+from netprobe.manifests.text_edit import (
     NotEditableError,
-    ObjectChange,
-    Patch,
-    SetLabels,
     edited,
     locate,
-    patched,
     with_document,
     without_document,
 )
-from netprobe.manifests.files import STDIN
 from netprobe.model.policy import Origin
 
 _BOM = "\ufeff"

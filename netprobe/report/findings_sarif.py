@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from netprobe import PROJECT_URL, __version__
 from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue, edits
-from netprobe.manifests.change import TextEdit
+from netprobe.manifests.text_edit import TextEdit
 from netprobe.report.style import PLAIN, Style, in_repository
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}

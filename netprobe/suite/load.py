@@ -11,7 +11,7 @@ from netprobe.manifests import Document, Reader
 from netprobe.manifests.document import read_record
 from netprobe.manifests.repeats import Repeats
 from netprobe.model.flow import ContainerPort, External, PodRef
-from netprobe.model.policy import Origin, PolicyRef, Staged
+from netprobe.model.policy import PolicyRef
 from netprobe.policies.kinds import SIMULATED, Record
 from netprobe.policies.records import ref_of
 from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction
@@ -204,7 +204,3 @@ def _deleted(spec: Mapping[str, str]) -> PolicyRef:
     if "/" in text:
         raise ValueError(f"{kind.kind} has no namespace")
     return PolicyRef("", text, kind.key)
-
-
-def origin_of(record: Record) -> Origin | None:
-    return record.policy.origin if isinstance(record, Staged) else record.origin

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from netprobe.cli import main
 from netprobe.diff import judge
 from netprobe.explain.why import blame, path
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.policy import Direction, Origin, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
+from tests.scenarios import MANIFESTS
 
 A, B, POLICY = PodRef("x", "a"), PodRef("y", "b"), PolicyRef("y", "p")
 IN, OUT = Direction.INGRESS, Direction.EGRESS
@@ -86,3 +90,17 @@ def test_each_backend_of_a_service_is_explained_by_itself() -> None:
 )
 def test_paths(cause: Cause, written: str) -> None:
     assert path(cause) == written
+
+
+def test_a_deny_rule_is_named_with_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", str(MANIFESTS / "platform-guardrails-mistake" / "suite.yaml")]) == 1
+    shown = capsys.readouterr().out
+    assert "ingress: ClusterNetworkPolicy closed-by-default denies it by rule 0" in shown
+    assert "no policy isolates" not in shown
+
+
+def test_causes_have_effect_and_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["simulate", str(MANIFESTS / "calico-tiers" / "suite.yaml"), "-o", "json"])
+    causes = [cause for flow in json.loads(capsys.readouterr().out)["flows"] for cause in flow["because"]]
+    assert {"denies", "passes", "allows"} <= {cause["effect"] for cause in causes}
+    assert "GlobalNetworkPolicy" in {cause["kind"] for cause in causes}

@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.lint import edits_in as edits
 from netprobe.lint import fix
-from netprobe.manifests.change import LONGEST
+from netprobe.manifests.text_edit import LONGEST
 from tests.lint.helpers import found
 
 BLOCK = """\

@@ -1,4 +1,4 @@
-"""Text that becomes a manifest only after a program has filled it in, and which program that is.
+"""Text that is no manifest: templates, with the program that fills them in, and kubectl's output for people.
 
 Many templates are valid YAML, and many manifests have such marks in a script or an annotation. So a mark
 alone decides nothing: text with one is a template if it is not YAML, or its object cannot be understood.
@@ -44,4 +44,23 @@ def mark(text: str) -> Mark | None:
         if (found := pattern.search(text)) is not None:
             names = [name for name in found.groups() if name]
             return Mark(text.count("\n", 0, found.start()), message.format(name="".join(names) or found[0]))
+    return None
+
+
+_FORMS = (
+    (re.compile(r"(NAMESPACE +)?NAME +[A-Z][A-Z-]+[A-Z() -]*$", re.MULTILINE), "kubectl's table output"),
+    (re.compile(r"Name: {2,}\S+\n([A-Z][\w -]*:.*\n)"), "the output of kubectl describe"),
+    (re.compile(r"[a-z]+(\.[a-z0-9.]+)?/[a-z0-9.-]+\n", re.MULTILINE), "the output of kubectl -o name"),
+    (
+        re.compile(r"No resources found|error: |Error from server|The connection to the server"),
+        "a message of kubectl",
+    ),
+)
+
+
+def kubectl_output(text: str) -> str | None:
+    """The problem with a text that is such output; None for any other."""
+    for pattern, name in _FORMS:
+        if pattern.match(text.lstrip()):
+            return f"this is {name}, not a manifest: use kubectl get -o yaml"
     return None
