@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from netprobe.model.cluster import Cluster
+if TYPE_CHECKING:
+    from netprobe.model.cluster import Cluster
 
 Values: TypeAlias = Callable[[click.Context], Iterable[str]]
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -102,6 +103,7 @@ def _cluster(given: dict[str, Any]) -> Cluster:
     from netprobe.cli.flags import ClusterFlags
     from netprobe.cli.inputs import live_objects
     from netprobe.manifests import from_objects, load
+    from netprobe.model.cluster import Cluster
     from netprobe.suite import is_suite
     from netprobe.suite import load as load_suite
 

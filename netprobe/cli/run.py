@@ -274,7 +274,6 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, his
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
-    from netprobe.history import keep
     from netprobe.run.driver import run
     from netprobe.run.options import Progress
     from netprobe.run.record import Report
@@ -286,6 +285,8 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, his
             progress("")
             emit(report, out, view)
             if history is not None:
+                from netprobe.history import keep  # takes time to import
+
                 keep(history, report)
             printed.append(report)
 

@@ -4,9 +4,15 @@
 standard output, files, the summary page of a GitHub workflow. Nothing here decides anything.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from netprobe.report.style import Style
 from netprobe.report.write import Formats, save
-from netprobe.run.record import Report
+
+if TYPE_CHECKING:  # the names of formats are needed before a lab is started, and records are not
+    from netprobe.run.record import Report
 
 FORMATS: Formats[Report] = Formats(
     {

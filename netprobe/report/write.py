@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Generic, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TextIO, TypeAlias, TypeVar
 
 from netprobe.errors import NetprobeError
-from netprobe.manifests.encoding import UTF_8, Encoding
 from netprobe.report.style import PLAIN, Style
+
+if TYPE_CHECKING:
+    from netprobe.manifests.encoding import Encoding
 
 R = TypeVar("R")
 
@@ -83,8 +85,8 @@ def write(
         raise failures[0]
 
 
-def save(path: Path, pieces: Iterable[str], encoding: Encoding = UTF_8) -> None:
-    """Write a file completely or not at all. NetprobeError if it cannot be written.
+def save(path: Path, pieces: Iterable[str], encoding: Encoding | None = None) -> None:
+    """Write a file completely or not at all, as UTF-8 by default. NetprobeError if it cannot be written.
 
     An existing file keeps its permissions. Anything that is not a regular file, such as /dev/stderr or a
     pipe, is written to and not replaced.
@@ -95,10 +97,10 @@ def save(path: Path, pieces: Iterable[str], encoding: Encoding = UTF_8) -> None:
         raise NetprobeError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _encoded(pieces: Iterable[str], encoding: Encoding) -> Iterator[bytes]:
-    yield encoding.mark
+def _encoded(pieces: Iterable[str], encoding: Encoding | None) -> Iterator[bytes]:
+    yield encoding.mark if encoding else b""
     for piece in pieces:
-        yield piece.encode(encoding.codec, "backslashreplace")
+        yield piece.encode(encoding.codec if encoding else "utf-8", "backslashreplace")
 
 
 def _save(path: Path, pieces: Iterable[bytes]) -> None:
