@@ -30,6 +30,7 @@ from netprobe.model.flow import End, External, Flow
 from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
 from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
+from netprobe.report.text import wrapped
 
 if TYPE_CHECKING:
     from netprobe.explain import Explanation
@@ -122,9 +123,10 @@ def command(
             yield json.dumps(answer, indent=2) + "\n"
             return
         first, *rest = lines(explanation)
-        yield style.paint(plain(first), COLOURS[explanation.verdict]) + "\n"
-        yield from (plain(line) + "\n" for line in rest)
-        yield from (f"warning: {plain(warning)}\n" for warning in found.warnings)
+        yield style.paint(wrapped(first, style), COLOURS[explanation.verdict]) + "\n"
+        for line in (*rest, *(f"warning: {warning}" for warning in found.warnings)):
+            bare = line.lstrip(" ")
+            yield wrapped(bare, style, " " * (len(line) - len(bare))) + "\n"
 
     write(render, out)
     if explanation.qualified_by and not ignore_unsimulated:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.report import conformance_text
-from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, testcase, testsuite
+from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, case_xml, suite_xml
 from netprobe.report.style import PLAIN, Style
 
 
@@ -27,7 +27,7 @@ def junit(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
         texts = [_case(*case) for case in cases]
         yield from _suite(found, index, feature, texts, tags=tags, seconds=seconds)
     if found.results.counts[CaseStatus.UNTRIED]:
-        texts = [testcase("every case was tried", "conformance.the run", 0, _untried(found), at=None)]
+        texts = [case_xml("every case was tried", "conformance.the run", 0, _untried(found), at=None)]
         yield from _suite(found, len(features), "the run", texts, tags=Counter(["error"]), seconds=0)
     yield CLOSING
 
@@ -41,7 +41,7 @@ def _suite(
     tags: Counter[str],
     seconds: float,
 ) -> Iterator[str]:
-    return testsuite(
+    return suite_xml(
         f"conformance: {name}",
         cases,
         index=index,
@@ -63,7 +63,7 @@ def _untried(found: ConformanceReport) -> JUnitOutcome:
 
 
 def _case(outcome: JUnitOutcome | None, feature: str, result: CaseResult) -> str:
-    return testcase(result.case.name, f"conformance.{feature}", result.seconds, outcome, at=None)
+    return case_xml(result.case.name, f"conformance.{feature}", result.seconds, outcome, at=None)
 
 
 def _outcome(result: CaseResult) -> JUnitOutcome | None:

@@ -11,8 +11,8 @@ from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.manifests.suggestion import SideEffects, fix_fields
 from netprobe.model.policy import Place
 from netprobe.model.text import plain
-from netprobe.report.escape import xml
 from netprobe.report.github import annotation
+from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, case_xml, suite_xml
 from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
 from netprobe.report.write import Formats
 
@@ -124,42 +124,28 @@ def github(linted: Linted, _style: Style = PLAIN) -> Iterator[str]:
 
 def junit(linted: Linted, style: Style = PLAIN) -> Iterator[str]:
     """One test case per finding. Errors and warnings are failures; notes and silenced ones are skipped."""
+    cases = [_case(finding, _outcome(finding), style) for finding in linted.findings]
+    cases += [
+        _case(each.finding, JUnitOutcome("skipped", f"silenced: {each.reason}"), style)
+        for each in linted.silenced
+    ]
     failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
-    skipped = linted.count(Severity.NOTE) + len(linted.silenced)
-    tests = max(1, failures + skipped)
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
-    yield (
-        f'  <testsuite name="netprobe lint" tests="{tests}" failures="{failures}" errors="0" '
-        f'skipped="{skipped}" time="0">\n'
-    )
-    if not linted.findings and not linted.silenced:
-        yield f'    <testcase name="{xml(summary(linted))}" classname="netprobe.lint" time="0"/>\n'
-    for finding in linted.findings:
-        message = xml(finding.message)
-        if finding.severity is Severity.NOTE:
-            body = f'<skipped message="{message}"/>'
-        else:
-            fix = f"\nfix: {finding.suggestion}" if finding.suggestion else ""
-            body = (
-                f'<failure type="{finding.severity.value}" message="{message}">'
-                f"{_text(f'{finding.place}: {finding.message}{fix}')}</failure>"
-            )
-        yield _case(finding, body, style)
-    for each in linted.silenced:
-        yield _case(each.finding, f'<skipped message="{xml(f"silenced: {each.reason}")}"/>', style)
-    if linted.warnings:
-        yield f"    <system-err>{xml(' '.join(linted.warnings))}</system-err>\n"
-    yield "  </testsuite>\n</testsuites>\n"
+    tags = {"failure": failures, "skipped": len(cases) - failures}
+    cases = cases or [case_xml(summary(linted), "netprobe.lint", 0, None, at=None)]
+    yield OPENING
+    yield from suite_xml("netprobe lint", cases, tests=len(cases), tags=tags, problems=linted.warnings)
+    yield CLOSING
 
 
-def _case(finding: Finding, body: str, style: Style) -> str:
-    name = xml(f"{finding.subject} {finding.path}".strip())
-    file = xml(in_repository(finding.file, style.root)) if finding.file is not None else ""
-    return (
-        f'    <testcase name="{name}" classname="netprobe.lint.{xml(finding.rule)}" '
-        f'file="{file}" line="{finding.position[0]}" time="0">{body}</testcase>\n'
-    )
+def _outcome(finding: Finding) -> JUnitOutcome:
+    if finding.severity is Severity.NOTE:
+        return JUnitOutcome("skipped", finding.message)
+    fix = f"\nfix: {finding.suggestion}" if finding.suggestion else ""
+    body = f"{finding.place}: {finding.message}{fix}"
+    return JUnitOutcome("failure", finding.message, finding.severity.value, body)
 
 
-def _text(text: str) -> str:
-    return "\n".join(xml(line) for line in text.split("\n"))
+def _case(finding: Finding, outcome: JUnitOutcome, style: Style) -> str:
+    at = (in_repository(finding.file, style.root), finding.position[0]) if finding.file is not None else None
+    name = f"{finding.subject} {finding.path}".strip()
+    return case_xml(name, f"netprobe.lint.{finding.rule}", 0, outcome, at=at)

@@ -19,6 +19,7 @@ from netprobe.report import phrases
 from netprobe.report.differences import differences
 from netprobe.report.graph import Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows
+from netprobe.report.graph.elements import Edge
 from netprobe.report.graph.inputs import workloads
 from netprobe.report.graph.pictures import Numbers, drawing, visible
 from netprobe.report.page import page
@@ -114,7 +115,14 @@ def page_data(report: Report, graph: Graph | None = None) -> dict[str, Any]:
         "policies": [_policy(ref, texts, causes) for ref in policies],
         "steps": steps,
         "nodes": [[plain(name) for name in node.members] for node in graph.nodes] if graph else [],
+        "arrows": [_arrow(graph, edge) for edge in graph.edges] if graph else [],
     }
+
+
+def _arrow(graph: Graph, edge: Edge) -> list[list[Any]]:
+    """The nodes at both ends of an arrow, and its ports."""
+    ports = [port.removesuffix(" some") for port in edge.label.ports]
+    return [graph.nodes_of(edge.source), graph.nodes_of(edge.target), ports]
 
 
 def _step(

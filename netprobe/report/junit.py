@@ -1,15 +1,14 @@
 """JUnit XML: a suite for each step, and a test case for each flow.
 
 A case names the file and line of the policy that decides it. A mismatch is a failure and an unknown flow an
-error; implementation-defined and skipped flows are skipped. `testsuite` and `testcase` are shared with the
+error; implementation-defined and skipped flows are skipped. `suite_xml` and `case_xml` are shared with the
 other reports. Their attributes are those that both schemas in use require, Ant's JUnit.xsd and Jenkins'
 junit-10.xsd, and `file` and `line`, which GitLab and GitHub read.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -45,7 +44,7 @@ def _step(report: Report, index: int, step: ReportStep, root: Path | None) -> It
     counts = FlowCounts.of(step.rows) if isinstance(step.rows, tuple) else step.counts
     suite = report.suite or "netprobe"
     families = phrases.has_both_families(step.rows)
-    yield from testsuite(
+    yield from suite_xml(
         f"{suite}: {step.name}",
         (_case(row, f"{suite}.{step.name}", families, root) for row in step.rows),
         index=index,
@@ -70,7 +69,7 @@ def _case(row: Row, classname: str, families: bool, root: Path | None) -> str:
     seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
     place = row.why.place
     at = (in_repository(place.file, root), place.line) if place is not None else None
-    return testcase(phrases.flow(row.flow, families), classname, seconds, _outcome(row), at=at)
+    return case_xml(phrases.flow(row.flow, families), classname, seconds, _outcome(row), at=at)
 
 
 def _outcome(row: Row) -> JUnitOutcome | None:
@@ -87,26 +86,29 @@ def _outcome(row: Row) -> JUnitOutcome | None:
             return JUnitOutcome("skipped", f"{phrases.note(row)}; {tables}")
 
 
-def testsuite(
+def suite_xml(
     name: str,
     cases: Iterable[str],
     *,
-    index: int,
-    run: RunInfo,
-    cluster: ClusterInfo,
     tests: int,
-    tags: Counter[str] | dict[str, int],
-    seconds: float,
+    tags: Mapping[str, int],
     problems: Iterable[str],
+    index: int = 0,
+    seconds: float = 0,
+    run: RunInfo | None = None,
+    cluster: ClusterInfo | None = None,
 ) -> Iterator[str]:
-    """A suite with its cases, each from `testcase`. `tags` counts the cases by the tag of their outcome."""
-    started = run.started.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-    attributes = {
-        "id": str(index),
-        "name": name,
-        "package": "netprobe",
-        "timestamp": started,
-        "hostname": cluster.context or cluster.kind,
+    """A suite with its cases, each from `case_xml`. `tags` counts the cases by the tag of their outcome.
+
+    `run` and `cluster`: of suites that send packets.
+    """
+    attributes = {"id": str(index), "name": name, "package": "netprobe"}
+    if run is not None:
+        started = run.started.astimezone(UTC).replace(tzinfo=None)
+        attributes["timestamp"] = started.isoformat(timespec="seconds")
+    if cluster is not None:
+        attributes["hostname"] = cluster.context or cluster.kind
+    attributes |= {
         "tests": str(tests),
         "failures": str(tags.get("failure", 0)),
         "errors": str(tags.get("error", 0)),
@@ -114,15 +116,16 @@ def testsuite(
         "time": f"{seconds:.3f}",
     }
     yield f"  <testsuite {_attributes(attributes)}>\n    <properties>\n"
-    for key, value in (("cluster", str(cluster)), ("run", run.id or "")):
-        yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
+    if run is not None:
+        for key, value in (("cluster", str(cluster)), ("run", run.id or "")):
+            yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
     yield from cases
     yield "    <system-out></system-out>\n"
     yield f"    <system-err>{xml(' '.join(problems))}</system-err>\n  </testsuite>\n"
 
 
-def testcase(
+def case_xml(
     name: str,
     classname: str,
     seconds: float,
@@ -139,7 +142,8 @@ def testcase(
     if outcome.tag == "skipped":
         return f"{opening}><skipped {_attributes({'message': outcome.message})}/></testcase>\n"
     details = _attributes({"type": outcome.type, "message": outcome.message})
-    return f"{opening}><{outcome.tag} {details}>{xml(outcome.body)}</{outcome.tag}></testcase>\n"
+    body = "\n".join(map(xml, outcome.body.split("\n")))
+    return f"{opening}><{outcome.tag} {details}>{body}</{outcome.tag}></testcase>\n"
 
 
 def _attributes(values: dict[str, str]) -> str:

@@ -32,14 +32,14 @@ def aligned(
     """Columns under their headings with a rule, as lines that end in a newline.
 
     `colours` has the colours of each row's cells by their column; `right` are the columns that are aligned to
-    the right. A last column that is `optional` is left out if it is empty; otherwise the last column is cut
-    at the width of the terminal.
+    the right. The last column is cut at the width of the terminal. One that is `optional` is left out if it
+    is empty; if there is no room it shows what comes before a colon.
     """
     lines = [[plain(cell) for cell in row] for row in rows]
     if optional and not any(line[-1] for line in lines):
         header, lines = header[:-1], [line[:-1] for line in lines]
     elif style.width:
-        _cut_last(header, lines, style.width)
+        _cut_last(header, lines, style.width, heads=optional)
     for line, painted in zip(lines, colours, strict=False):
         for column, colour in painted.items():
             if column < len(line):
@@ -49,14 +49,16 @@ def aligned(
     yield from (line.rstrip() + "\n" for line in drawn.splitlines())
 
 
-def _cut_last(header: Sequence[str], lines: Sequence[list[str]], width: int) -> None:
+def _cut_last(header: Sequence[str], lines: Sequence[list[str]], width: int, *, heads: bool) -> None:
     # tabulate pads a heading by two, and puts two between columns.
     others = range(len(header) - 1)
     taken = sum(max([len(header[i]) + 2, *(len(line[i]) for line in lines)]) + 2 for i in others)
-    room = max(width - taken, NARROWEST_LAST)
+    room = width - taken
     for line in lines:
-        if len(line[-1]) > room:
-            line[-1] = line[-1][: room - 1] + "…"
+        if heads and len(line[-1]) > room:
+            line[-1] = line[-1].partition(":")[0]
+        if len(line[-1]) > max(room, NARROWEST_LAST):
+            line[-1] = line[-1][: max(room, NARROWEST_LAST) - 1] + "…"
 
 
 def markdown_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ pytestmark = [
 ]
 
 SUITE = str(MANIFESTS / "production-mistake" / "suite.yaml")
+BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
 CELL = "#tab=matrix&cell=monitoring/grafana~production/postgres"
 
 
@@ -82,18 +84,29 @@ async def test_the_matrix_by_keys_and_by_namespace(path: Path, page: Page) -> No
     assert page.errors == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [500, 1000, 1600])
-async def test_nothing_is_cut_off(path: Path, page: Page, width: int, scheme: str) -> None:
+async def test_nothing_is_cut_off(path: Path, page: Page) -> None:
     write(sample(), path)
     await page.go(path)
-    await page.width(width)
-    await page.scheme(scheme)
-    background = await page.ask("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
-    assert (sum(background) > 600) is (scheme == "light")
-    for tab in ("differences", "matrix", "flows", "graph", "about"):
-        await page.click(f"[data-tab={tab}]")
-        assert await page.ask("document.documentElement.scrollWidth <= innerWidth"), tab
+    for width, scheme in product((500, 1000, 1600), ("light", "dark")):
+        await page.width(width)
+        await page.scheme(scheme)
+        background = await page.ask(BACKGROUND)
+        assert (sum(background) > 600) is (scheme == "light")
+        for tab in ("differences", "matrix", "flows", "graph", "about"):
+            await page.click(f"[data-tab={tab}]")
+            assert await page.ask("document.documentElement.scrollWidth <= innerWidth"), (width, tab)
+    assert page.errors == []
+
+
+async def test_an_arrow_of_the_graph_shows_its_flows(path: Path, page: Page) -> None:
+    assert main(["simulate", SUITE, "--report", f"html={path}"]) == 1
+    await page.go(path, "#tab=graph")
+    assert await page.ask("document.querySelector('#tools').hidden")
+    await page.ask(
+        "document.querySelector('.edge.unexpected').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    )
+    assert "production/api-server to database/mysql: 5432" in await text(page, "#panel h2")
+    assert "5432: ALLOW not as expected" in await text(page, "#panel .card.wrong")
     assert page.errors == []
 
 
@@ -108,7 +121,6 @@ async def test_two_hundred_pods_are_namespaces_at_first(path: Path, page: Page) 
     write(many(200), path)
     await page.go(path)
     assert await page.ask("document.querySelectorAll('#grid td[data-cell]').length") == 9
-    assert await page.ask("performance.now()") < 10_000
     await page.click("#expand")
     assert await page.ask("document.querySelectorAll('#grid td[data-cell]').length") == 200 * 199
     assert page.errors == []

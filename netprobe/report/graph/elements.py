@@ -235,6 +235,15 @@ class Graph:
         """The nodes of a namespace; for None, the hosts outside."""
         return [index for index, node in enumerate(self.nodes) if node.namespace == namespace]
 
+    def nodes_of(self, anchor: Anchor) -> list[int]:
+        """The nodes that an end of an arrow stands for."""
+        if anchor.node is not None:
+            return [anchor.node]
+        if anchor.namespace is not None:
+            return self.nodes_in(anchor.namespace)
+        inside = [i for i, node in enumerate(self.nodes) if node.namespace not in {None, *anchor.excluded}]
+        return inside + (self.nodes_in(None) if anchor.outside else [])
+
     def name(self, anchor: Anchor) -> str:
         """ "backend/api", "every pod of backend", "everyone"."""
         if anchor.node is None:

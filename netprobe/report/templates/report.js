@@ -202,7 +202,13 @@
     svg.addEventListener("click", (event) => {
       const node = event.target.closest(".node"), edge = event.target.closest(".edge");
       if (!node && !edge) return;
-      if (edge) { panel.hidden = false; panel.replaceChildren(make("h2", "", edge.querySelector("title").textContent)); return; }
+      if (edge) {
+        const [sources, targets, ports] = data.arrows[Number(edge.dataset.edge)];
+        const [from, to] = [sources, targets].map((nodes) => new Set(nodes.flatMap((one) => data.nodes[one])));
+        const found = all().filter((one) => from.has(name(one.source)) && to.has(name(one.destination)) && ports.includes(data.ports[one.port]));
+        show(edge.querySelector("title").textContent, found.sort((one, other) => isWrong(other) - isWrong(one)));
+        return;
+      }
       const members = new Set(data.nodes[Number(node.dataset.node)]);
       const flows = all().filter((one) => members.has(name(one.source)) || members.has(name(one.destination)));
       show([...members].slice(0, 3).join(", "), flows.sort((one, other) => isWrong(other) - isWrong(one)));
@@ -226,6 +232,7 @@
       one.tabIndex = on ? 0 : -1;
       byId(one.dataset.tab).hidden = !on;
     });
+    byId("tools").hidden = ["graph", "about"].includes(state.tab); // which show the last step, unfiltered
     if (stale.delete(state.tab)) draw[state.tab]();
   };
   const redraw = () => { Object.keys(draw).forEach((one) => stale.add(one)); select(); showTab(state.tab); };
