@@ -1,8 +1,8 @@
-"""Changes one operator of the simulator after the other; the truth tables must fail for each.
+"""Changes one operator of the simulator after the other; some test of the simulator must fail for each.
 
     python -m tests.property.mutate [MODULE ...]       simulate/*.py and model/labels.py, or those named
 
-Each mutant runs tests/semantics in a forked process, which never sees the original. Survivors are listed and
+Each mutant runs TESTS in a forked process, which never sees the original. Survivors are listed and
 make the exit status 1. Mutants that no test can tell from the original carry `# mutant: equivalent` with
 the reason in the source line above or next to them, and are left out.
 """
@@ -53,6 +53,7 @@ CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
 EQUIVALENT = "mutant: equivalent"
 SIMULATE = sorted(f"simulate/{path.name}" for path in (PACKAGE / "simulate").glob("*.py"))
 MODULES = [*SIMULATE, "model/labels.py"]
+TESTS = ("tests/semantics", "tests/simulate", "tests/policies", "tests/property")
 
 
 def sites(tree: ast.AST) -> Iterator[ast.AST]:
@@ -146,7 +147,7 @@ class Instead(MetaPathFinder, InspectLoader):
 
 
 def survives(module: str, source: str, cpu_s: int = 60) -> bool:
-    """Whether the truth tables pass with another source of a module, in a process forked for it."""
+    """Whether the tests pass with another source of a module, in a process forked for it."""
     child = os.fork()
     if child == 0:
         # A mutant that never ends is noticed; by its own time, whatever else the machine does.
@@ -155,7 +156,7 @@ def survives(module: str, source: str, cpu_s: int = 60) -> bool:
         os.dup2(null, 1)
         os.dup2(null, 2)
         sys.meta_path.insert(0, Instead("netprobe." + module.removesuffix(".py").replace("/", "."), source))
-        os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", "tests/semantics"]))
+        os._exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--assert=plain", *TESTS]))
     _, status = os.waitpid(child, 0)
     return status == 0
 
@@ -169,7 +170,7 @@ def main() -> int:
     tried = 0
     survivors = []
     if not survives("simulate/match.py", (PACKAGE / "simulate" / "match.py").read_text()):
-        sys.stdout.write("the truth tables fail without a mutation\n")
+        sys.stdout.write("the tests fail without a mutation\n")
         return 2
     for module in modules:
         todo = list(mutants(PACKAGE / module))
