@@ -33,6 +33,7 @@ class Playground:
         self.lab = lab
         self._runner = runner
         self.cluster = cluster
+        self.namespaces: list[str] = []
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(coroutine)
@@ -47,6 +48,7 @@ class Playground:
                 self.eventually(partial(self._ready, obj["metadata"]), True)
 
     def namespace(self, name: str) -> None:
+        self.namespaces.append(name)
         self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
 
     def delete(self, kind: str, name: str, namespace: str | None) -> None:
@@ -118,19 +120,28 @@ class Playground:
 
 
 @contextmanager
+def on(lab: Lab) -> Iterator[Playground]:
+    """On a lab that runs; the namespaces that are created go afterwards."""
+    with asyncio.Runner() as runner:
+        connection = connect(lab.kubeconfig, qps=1000, burst=1000)
+        made = Playground(lab, runner, runner.run(connection.__aenter__()))
+        try:
+            yield made
+        finally:
+            for name in made.namespaces:
+                made.delete("Namespace", name, None)
+            runner.run(connection.__aexit__(None, None, None))
+
+
+@contextmanager
 def playground(**options: Any) -> Iterator[Playground]:
     """A lab of its own; the test is skipped where this machine can have none."""
     try:
         lab = start(LabOptions(**options), ephemeral=True)
     except LabError as error:
         pytest.skip(f"no lab on this machine: {error}")
-    with lab, asyncio.Runner() as runner:
-        connection = connect(lab.kubeconfig, qps=1000, burst=1000)
-        cluster = runner.run(connection.__aenter__())
-        try:
-            yield Playground(lab, runner, cluster)
-        finally:
-            runner.run(connection.__aexit__(None, None, None))
+    with lab, on(lab) as made:
+        yield made
 
 
 def pod(name: str, *ports: str, node: str | None = None, **more: Any) -> str:

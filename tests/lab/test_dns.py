@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.playground import OPEN, Playground, playground, pod, policy, service
+from netprobe.lab import Lab
+from tests.lab.playground import OPEN, Playground, on, pod, policy, service
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab dns")]
+pytestmark = pytest.mark.lab
 
 DNS_POD = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
@@ -17,8 +18,8 @@ DNS_POD = {
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Playground]:
-    with playground() as made:
+def lab(lab: Lab) -> Iterator[Playground]:
+    with on(lab) as made:
         made.namespace("shop")
         made.namespace("other")
         made.apply(
@@ -67,14 +68,6 @@ def test_aliases_tcp_and_names_that_are_not_there(lab: Playground) -> None:
         assert lab.sh("shop/web", f"getent hosts {name}")[0] == 2, name
 
 
-def test_nc_by_name(lab: Playground) -> None:
-    assert lab.probe("other/far", "web.shop", 8000) == OPEN
-    assert lab.probe("shop/web", "db-0.db", 5432) == OPEN
-    status, said = lab.sh("shop/web", "nc -zv -w 1 nobody 80")
-    assert status != 0
-    assert "Name or service not known" in said
-
-
 def test_who_asks_by_udp_and_tcp_at_once(lab: Playground) -> None:
     each = "RES_OPTIONS=$([ $((i % 2)) = 0 ] && echo use-vc) getent hosts web"
     status, said = lab.sh("shop/db-0", f"for i in $(seq 40); do {each} & done; wait")
@@ -102,24 +95,3 @@ def test_an_egress_policy_that_forgets_dns(lab: Playground) -> None:
     allow = policy("forgot/dns", None, policyTypes=["Egress"], egress=[{"to": [DNS_POD], "ports": ports}])
     lab.apply(allow)
     lab.eventually(by_name, True)
-
-
-def test_kube_system_looks_as_on_a_cluster(lab: Playground) -> None:
-    (one,) = lab.do(lab.cluster.find("Pod", "kube-system"))
-    assert one["metadata"]["name"].startswith("coredns-")
-    assert one["metadata"]["labels"]["k8s-app"] == "kube-dns"
-    (slice_,) = lab.do(lab.cluster.find("EndpointSlice", "kube-system"))
-    assert [end["addresses"][0] for end in slice_["endpoints"]] == [one["status"]["podIP"]]
-    assert lab.get("Deployment", "coredns", "kube-system")["status"]["readyReplicas"] == 1
-
-
-def test_another_dns_pod_takes_over(lab: Playground) -> None:
-    (old,) = [one["metadata"]["name"] for one in lab.do(lab.cluster.find("Pod", "kube-system"))]
-    lab.delete("Pod", old, "kube-system")
-
-    def names() -> bool:
-        pods = [one["metadata"]["name"] for one in lab.do(lab.cluster.find("Pod", "kube-system"))]
-        quick = "RES_OPTIONS='timeout:1 attempts:1'"
-        return old not in pods and resolved(lab, "shop/db-0", "web", quick) != ""
-
-    lab.eventually(names, True)

@@ -7,18 +7,19 @@ from functools import partial
 
 import pytest
 
-from tests.lab.playground import OPEN, REFUSED, SILENT, Playground, playground, pod, policy, service
+from netprobe.lab import Lab
+from tests.lab.playground import OPEN, REFUSED, SILENT, Playground, on, pod, policy, service
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab services")]
+pytestmark = pytest.mark.lab
 
 TCP_80 = {"port": 80, "targetPort": 8080}
 NEVER = [{"conditionType": "netprobe.dev/never"}]
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Playground]:
+def lab(lab: Lab) -> Iterator[Playground]:
     """Two nodes; on each a client. What a test adds besides is in a namespace of its own."""
-    with playground(nodes=2) as made:
+    with on(lab) as made:
         made.namespace("clients")
         made.apply(pod("clients/one", node="n1") + pod("clients/two", node="n2"))
         yield made
@@ -56,33 +57,6 @@ def test_several_backends_behind_another_port(lab: Playground) -> None:
     spread(lab, "clients/one", vip, 80, {left})
 
 
-def test_a_named_target_port_may_differ_from_pod_to_pod(lab: Playground) -> None:
-    lab.namespace("named")
-    lab.apply(
-        pod("named/old", "web=8080", labels={"app": "w"})
-        + pod("named/new", "web=9090", labels={"app": "w"})
-        + pod("named/other", "metrics=9100", labels={"app": "w"})
-        + service("named/w", "w", {"port": 80, "targetPort": "web"})
-    )
-    ends = {f"{lab.address('named/old')}:8080", f"{lab.address('named/new')}:9090"}
-    lab.eventually(lambda: ends <= lab.counted().keys(), True)
-    spread(lab, "clients/one", lab.vip("named/w"), 80, ends)
-
-
-def test_udp_and_tcp_on_one_port(lab: Playground) -> None:
-    lab.namespace("both")
-    udp = {"name": "u", "port": 53, "protocol": "UDP", "targetPort": 5353}
-    lab.apply(pod("both/d", "5353/UDP", "5354") + service("both/d", "d", udp))
-    vip = lab.vip("both/d")
-    lab.eventually(lambda: lab.probe("clients/one", vip, 53, "UDP"), OPEN)
-    assert lab.probe("clients/two", vip, 53, "UDP") == OPEN
-    assert lab.probe("clients/one", vip, 53) == REFUSED
-    tcp = {"name": "t", "port": 53, "targetPort": 5354}
-    lab.patch("Service", "both/d", {"spec": {"ports": [udp, tcp]}})
-    lab.eventually(lambda: lab.probe("clients/one", vip, 53), OPEN)
-    assert lab.probe("clients/one", vip, 53, "UDP") == OPEN
-
-
 def test_who_is_ready_and_who_is_published(lab: Playground) -> None:
     lab.namespace("ready")
     lab.apply(
@@ -97,18 +71,6 @@ def test_who_is_ready_and_who_is_published(lab: Playground) -> None:
     conditions = lab.get("Pod", "p", "ready")["status"]["conditions"]
     lab.patch("Pod", "ready/p", {"status": {"conditions": [*conditions, gate]}}, status=True)
     lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
-
-
-def test_without_endpoints_it_is_refused_and_without_a_service_dropped(lab: Playground) -> None:
-    lab.namespace("empty")
-    lab.apply(service("empty/none", "none", TCP_80, type="NodePort"))
-    vip = lab.vip("empty/none")
-    number = lab.get("Service", "none", "empty")["spec"]["ports"][0]["nodePort"]
-    lab.eventually(lambda: lab.probe("clients/one", vip, 80), REFUSED)
-    assert lab.probe("clients/one", "172.31.255.1", number) == REFUSED
-    assert lab.probe("clients/one", "172.31.255.2", number) == REFUSED
-    lab.delete("Service", "none", "empty")
-    lab.eventually(lambda: lab.probe("clients/one", vip, 80), SILENT)
 
 
 def test_a_node_port_on_every_node_from_inside_and_outside(lab: Playground) -> None:
@@ -181,27 +143,6 @@ def test_a_pod_reaches_itself_through_its_service_where_policies_let_it(lab: Pla
     lab.apply(policy("self/p", "s", ingress=[]))
     lab.eventually(lambda: lab.probe("self/s", vip, 80), SILENT)  # as with Calico: judged as any other
     assert lab.probe("self/s", lab.address("self/s"), 8080) == OPEN
-
-
-def test_traffic_between_nodes_crosses_another_link(lab: Playground) -> None:
-    """A pod that shares its node's network sees what goes over the node's own link, and what does not."""
-    lab.namespace("links")
-    lab.apply(
-        pod("links/node", hostNetwork=True, node="n1")
-        + pod("links/here", "80", node="n1")
-        + pod("links/there", "80", node="n2")
-    )
-
-    def crossed() -> int:
-        _, table = lab.sh("links/node", "grep eth0 /proc/net/dev")
-        return int(table.split()[2])  # packets received
-
-    begin = crossed()
-    assert lab.probe("clients/one", lab.address("links/here"), 80) == OPEN
-    same = crossed()
-    assert lab.probe("clients/one", lab.address("links/there"), 80) == OPEN
-    assert same == begin
-    assert crossed() >= same + 2  # the other's side of a connection
 
 
 def test_a_client_keeps_to_its_endpoint_where_it_should(lab: Playground) -> None:

@@ -37,13 +37,6 @@ async def test_dependents_are_deleted_with_their_last_owner(api: Api) -> None:
     await api.gone(f"{policies}/p")
 
 
-async def test_an_owner_without_namespace(api: Api) -> None:
-    namespace = await api.create_namespace("other")
-    await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(namespace)]}})
-    await api.ok("DELETE", "/api/v1/namespaces/other")
-    await api.gone(f"{MAPS}/d")
-
-
 async def test_orphans_stay(api: Api) -> None:
     one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
     await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(one)]}})
@@ -68,11 +61,6 @@ async def test_deleting_a_namespace_deletes_its_objects(api: Api) -> None:
     await api.ok("PATCH", f"{maps}/m", {"metadata": {"finalizers": None}}, kind=MERGE)
     await api.gone("/api/v1/namespaces/{namespace}")
     assert api.placed == set()
-
-
-async def test_the_first_namespaces_stay(api: Api) -> None:
-    error = await api.fails("DELETE", "/api/v1/namespaces/default")
-    assert error["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
 
 
 async def test_a_new_namespace_has_a_service_account_and_the_ca(api: Api) -> None:
@@ -206,14 +194,6 @@ async def test_a_job_with_a_time_to_complete(api: Api) -> None:
     assert [pod["status"]["phase"] for pod in pods] == ["Succeeded"] * 3
     await api.ok("DELETE", f"{JOBS}/run")
     await api.until(PODS, lambda found: not found["items"])
-
-
-async def test_a_suspended_job_has_no_pods(api: Api) -> None:
-    await api.ok("POST", JOBS, job("run", suspend=True))
-    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("conditions"))
-    assert (await api.get(PODS))["items"] == []
-    await api.ok("PATCH", f"{JOBS}/run", {"spec": {"suspend": False}}, kind=MERGE)
-    await api.until(f"{JOBS}/run", lambda j: j["status"].get("ready") == 1)
 
 
 async def test_endpoints_follow_pods(api: Api) -> None:

@@ -42,13 +42,6 @@ async def test_an_added_container_runs_its_command_for_the_client_that_attaches(
         assert refusal["message"] == "container shell of pod p has ended"
 
 
-async def test_a_second_one_comes_next_to_the_first(pod: Api) -> None:
-    await add(pod, SHELL)
-    added = await add(pod, {**SHELL, "name": "other"})
-    assert [c["name"] for c in added["spec"]["ephemeralContainers"]] == ["shell", "other"]
-    assert [c["name"] for c in added["status"]["ephemeralContainerStatuses"]] == ["shell", "other"]
-
-
 @pytest.mark.parametrize(
     ("container", "place"),
     [

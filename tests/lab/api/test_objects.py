@@ -15,18 +15,6 @@ STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
 
-async def test_what_the_server_adds_to_an_object(api: Api) -> None:
-    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
-    metadata = made["metadata"]
-    assert made["apiVersion"] == "v1"
-    assert made["kind"] == "ConfigMap"
-    assert metadata["namespace"] == api.namespace
-    assert len(metadata["uid"]) == 36
-    assert int(metadata["resourceVersion"]) > 0
-    assert metadata["creationTimestamp"].endswith("Z")
-    assert await api.get(f"{MAPS}/a") == made
-
-
 async def test_a_policy_counts_its_generations(api: Api) -> None:
     made = await api.ok("POST", POLICIES, {"metadata": {"name": "p"}, "spec": {}})
     assert made["metadata"]["generation"] == 1
@@ -182,16 +170,6 @@ async def test_preconditions_of_a_deletion(api: Api) -> None:
     gone = await api.ok("DELETE", f"{MAPS}/a", right)
     assert gone["status"] == "Success"
     assert gone["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
-
-
-async def test_a_collection_is_deleted_by_label(api: Api) -> None:
-    for name in "abc":
-        await api.ok(
-            "POST", MAPS, {"metadata": {"name": name, "labels": {"run": "1" if name < "c" else "2"}}}
-        )
-    await api.ok("DELETE", MAPS, labelSelector="run=1")
-    left = await api.get(MAPS, labelSelector="run")
-    assert [item["metadata"]["name"] for item in left["items"]] == ["c"]
 
 
 async def test_a_finalizer_holds_an_object(api: Api) -> None:

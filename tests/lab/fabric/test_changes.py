@@ -102,28 +102,14 @@ async def test_labels_and_pods_are_followed_without_a_gap_for_others(network: La
     assert seen == {(OPEN, REFUSED)}
 
 
-@in_a_lab()
-async def test_labels_of_a_namespace_are_followed(network: LabNetwork) -> None:
-    world = World(network)
-    await world.add("x/server", {}, "80")
-    await world.add("y/client", {})
-    await world.enforce(
-        policy("x/p", {"ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"team": "y"}}}]}]})
-    )
-    assert await world.probe("y/client", "x/server", 80) == SILENT
-    world.namespaces["y"] = {"team": "y"}
-    await network.enforce(world.state())
-    assert await world.probe("y/client", "x/server", 80) == OPEN
-
-
 @in_a_lab(nodes=2, deny_with="reject")
 async def test_changes_end_where_a_fresh_load_would(network: LabNetwork) -> None:
     """Hundreds of differences, one upon the other, leave the same rules as one load of everything."""
     world = await build(network)
-    for _, policies, _, _ in CASES:
+    for _, policies, _, _ in CASES[::3]:
         await world.enforce(*policies)
     assert {one.reloads for one in network._enforcer._policies.values()} == {1}
-    for _, policies, _, _ in CASES[::-7]:
+    for _, policies, _, _ in CASES[::-15]:
         await world.enforce(*policies, DENY)
         differences = [await rules(network, node.name) for node in network.nodes]
         for one in network._enforcer._policies.values():

@@ -9,7 +9,7 @@ import pytest
 from netprobe.errors import LabError
 from netprobe.lab.fabric.network import LabNetwork
 from tests.lab.fabric.inside import in_a_lab
-from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy, run
+from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy
 
 DENY_ALL = {"policyTypes": ["Ingress", "Egress"]}
 
@@ -23,15 +23,6 @@ async def test_pods_reach_one_another_across_nodes(network: LabNetwork) -> None:
     for port, protocol in ((80, "TCP"), (53, "UDP")):
         row = await world.row((a, b, port, protocol, 4) for a in names for b in names)
         assert set(row.split()) == {"."}
-
-
-@in_a_lab(nodes=2)
-async def test_a_pod_reaches_itself_whatever_isolates_it(network: LabNetwork) -> None:
-    world = World(network)
-    await world.add("x/p", {}, "80", "53/UDP")
-    await world.enforce(policy("x/deny", DENY_ALL))
-    assert await world.probe("x/p", "x/p", 80) == OPEN
-    assert await world.probe("x/p", "x/p", 53, "UDP") == OPEN
 
 
 @in_a_lab(nodes=2)
@@ -130,16 +121,6 @@ async def test_both_families_are_decided_each_for_itself(network: LabNetwork) ->
     assert await world.row(("x/b", "x/b", 80, "TCP", v) for v in (4, 6)) == ". ."
 
 
-@in_a_lab(ip_families=("ipv6",))
-async def test_a_lab_of_ipv6_alone(network: LabNetwork) -> None:
-    world = World(network)
-    await world.add("x/a", {}, "80")
-    await world.add("x/b", {}, "80")
-    assert await world.probe("x/a", "x/b", 80, version=6) == OPEN
-    await world.enforce(policy("x/deny", DENY_ALL))
-    assert await world.probe("x/a", "x/b", 80, version=6) == SILENT
-
-
 @in_a_lab(deny_with="reject", ip_families=("ipv4", "ipv6"))
 async def test_reject_answers_at_once_in_both_families(network: LabNetwork) -> None:
     world = World(network)
@@ -149,21 +130,6 @@ async def test_reject_answers_at_once_in_both_families(network: LabNetwork) -> N
     for version in (4, 6):
         assert await world.probe("x/a", "x/b", 80, version=version) == REFUSED
         assert await world.probe("x/a", "x/b", 53, "UDP", version) == REFUSED
-
-
-@in_a_lab()
-async def test_an_address_is_given_again_only_after_the_others(network: LabNetwork) -> None:
-    world = World(network)
-    await world.add("x/a", {}, "80")
-    first = world.address("x/a")
-    await world.remove("x/a")
-    await world.add("x/a", {}, "80")
-    assert world.address("x/a") != first
-    await world.add("x/b", {})
-    assert await world.probe("x/b", str(first), 80) == SILENT
-    status, out, _ = await run(network, next(iter(world.members)), "cat", "/etc/hosts")
-    assert status == 0
-    assert f"{world.address('x/a')}\ta" in out
 
 
 def _has_sctp() -> bool:

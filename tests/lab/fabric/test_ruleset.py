@@ -60,10 +60,6 @@ def test_everything_of_a_small_cluster(golden: Golden) -> None:
     golden("ruleset.nft", nft_table.reload(POLICIES, compiled))
 
 
-def test_the_same_rules_need_no_change() -> None:
-    assert nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules(DENY, ALLOW_WEB)) == ""
-
-
 def test_a_policy_that_changes_rewrites_its_own_chain_alone() -> None:
     narrower = policy("shop/allow-web", {**ALLOW_WEB["spec"], "ingress": [{"ports": [{"port": 80}]}]})
     text = nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules(narrower, DENY))
@@ -82,22 +78,6 @@ def test_a_label_that_changes_is_an_element_of_a_set() -> None:
     assert len(text.splitlines()) == 1
 
 
-def test_a_label_that_makes_a_pod_a_subject_touches_its_link_alone() -> None:
-    lines = nft_table.update(POLICIES, rules(ALLOW_WEB), rules(ALLOW_WEB, web="api")).splitlines()
-    assert [line for line in lines if "chain" in line] == ["add chain inet netprobe to/p1"]
-    assert [line for line in lines if " to { " in line] == [
-        'add element inet netprobe to { "p1" : jump to/p1 }'
-    ]
-    assert not [line for line in lines if "p2" in line]
-
-
-def test_the_last_policy_takes_everything_with_it() -> None:
-    text = nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules())
-    assert rules() == Ruleset.empty()
-    kinds = [" ".join(line.split()[:2]) for line in text.splitlines()]
-    assert list(dict.fromkeys(kinds)) == ["delete element", "flush chain", "delete chain", "delete set"]
-
-
 def test_a_node_loads_what_its_own_pods_need() -> None:
     compiler = Compiler(state(ALLOW_WEB, DENY))
     here, there = compiler.node({API: "p2"}), compiler.node({LONE: "p3"})
@@ -109,22 +89,6 @@ def test_a_node_loads_what_its_own_pods_need() -> None:
         "ingress/shop/deny",
         "ingress/shop/allow-web",
     }
-
-
-def test_equal_peers_share_a_set() -> None:
-    other = policy("shop/other", ALLOW_WEB["spec"])
-    assert rules(ALLOW_WEB, other).sets == rules(ALLOW_WEB).sets
-
-
-def test_outside_hosts_and_host_network_pods_are_in_no_set() -> None:
-    rule = {"from": [{"namespaceSelector": {}}], "ports": [{"port": "dns"}]}
-    one = state(policy("shop/p", {"ingress": [rule]}))
-    lone = one.members[LONE]
-    for changed in (replace(lone, external=True), replace(lone, host_network=True)):
-        members = {**one.members, LONE: changed}
-        compiled = Compiler(replace(one, members=members)).node({WEB: "p1"})
-        assert compiled.sets
-        assert not [name for name, found in compiled.sets.items() if "10.244.1.3" in str(found.elements)]
 
 
 def test_a_named_port_is_that_of_its_protocol_alone() -> None:

@@ -63,10 +63,6 @@ def test_everything_of_a_small_cluster(golden: Golden) -> None:
     golden("services.nft", nft_table.reload(TABLE, rules(services, slices)))
 
 
-def test_the_same_services_need_no_change() -> None:
-    assert nft_table.update(TABLE, rules([WEB], BOTH), rules([WEB], BOTH[::-1])) == ""
-
-
 def test_an_endpoint_more_touches_its_service_alone() -> None:
     other = service("other", "10.96.0.9")
     more = [*BOTH, slice_("other", ("10.244.2.3", "n2"))]

@@ -1,4 +1,4 @@
-"""A lab with two nodes, and kubectl as a person runs it."""
+"""kubectl as a person runs it, on the lab of all tests."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.errors import LabError
-from netprobe.lab import Lab, LabOptions, start
+from netprobe.lab import Lab
 
 DEADLINE_S = 120
 
@@ -66,21 +65,11 @@ class Kubectl:
         return str(path)
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
-    try:
-        started = start(LabOptions(name=f"kubectl-{secrets.token_hex(4)}", nodes=2), ephemeral=True)
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with started:
-        yield started
-
-
 @contextmanager
 def namespace(lab: Lab, files: Path) -> Iterator[Kubectl]:
     """A namespace, which is gone afterwards."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
     name = f"t-{secrets.token_hex(4)}"
     made = Kubectl(lab.kubeconfig, name, files)
     made("create", "namespace", name)

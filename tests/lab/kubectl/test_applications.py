@@ -154,12 +154,6 @@ def test_a_kind_without_effect_warns_once(kubectl: Kubectl) -> None:
     ]
 
 
-def test_a_job_from_a_cron_job(kubectl: Kubectl) -> None:
-    kubectl("create", "cronjob", "yearly", "--image=x", "--schedule=@yearly")
-    kubectl("create", "job", "--from=cronjob/yearly", "now")
-    kubectl("wait", "--for=create", "pod", "-l", "job-name=now", "--timeout=60s")
-
-
 @pytest.fixture
 def web(kubectl: Kubectl) -> Kubectl:
     kubectl("run", "web", "--image=nginx", "--port=80", "--expose")

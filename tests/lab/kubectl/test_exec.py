@@ -54,10 +54,8 @@ def test_output_input_and_status(pod: Kubectl, websockets: str, monkeypatch: pyt
     assert pod("exec", "-i", "p", "-c", "c", "--", "cat", stdin=many) == many
 
 
-@pytest.mark.parametrize("websockets", ["true", "false"])
-def test_a_terminal(pod: Kubectl, websockets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal(pod: Kubectl) -> None:
     """`kubectl exec -it` in a terminal: a prompt, an echo, a size, an end."""
-    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", websockets)
     ours, theirs = pty.openpty()
     command = pod.command("exec", "-it", "p", "--", "sh")
     with subprocess.Popen(
@@ -102,15 +100,12 @@ def test_attaching_to_a_pod_without_stdin_prints_one_sentence(pod: Kubectl) -> N
     ]
 
 
-@pytest.mark.parametrize("name", ["pod/p", "service/p"])
-def test_a_port_is_forwarded_past_every_policy(pod: Kubectl, name: str) -> None:
+def test_a_port_is_forwarded_past_every_policy(pod: Kubectl) -> None:
     """By the pod's own loopback, as a kubelet does it."""
     pod("apply", "-f", pod.file("deny.yaml", DENY))
-    if name.startswith("service"):
-        pod("label", "pod", "p", "app=p")
-        pod("expose", "pod", "p", "--port=8080", "--target-port=80", "--selector=app=p")
-    port = 8080 if name.startswith("service") else 80
-    command = pod.command("port-forward", name, f":{port}")
+    pod("label", "pod", "p", "app=p")
+    pod("expose", "pod", "p", "--port=8080", "--target-port=80", "--selector=app=p")
+    command = pod.command("port-forward", "service/p", ":8080")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
         try:
             assert forwarding.stdout is not None

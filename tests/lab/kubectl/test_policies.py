@@ -78,22 +78,3 @@ def test_a_new_pod_is_isolated_from_the_start(kubectl: Kubectl) -> None:
     late = kubectl("get", "pod", "late", "-o", "jsonpath={.status.podIP}")
     assert not connects(kubectl, "web", late, 80)
     assert connects(kubectl, "late", late, 80), "a pod reaches itself"
-
-
-def test_an_external_host(kubectl: Kubectl) -> None:
-    outside = "netprobe-outside"
-    kubectl("create", "namespace", outside)
-    try:
-        pod = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: partner, namespace: netprobe-outside, annotations: {netprobe.dev/address: 203.0.113.50}}
-spec: {containers: [{name: c, image: x, ports: [{containerPort: 443}]}]}
-"""
-        kubectl("-n", outside, "apply", "-f", kubectl.file("partner.yaml", pod))
-        kubectl("-n", outside, "wait", "--for=condition=Ready", "pod/partner", "--timeout=60s")
-        kubectl("apply", "-f", kubectl.file("topology.yaml", TOPOLOGY))
-        kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
-        assert connects(kubectl, "web", "203.0.113.50", 443)
-    finally:
-        kubectl("delete", "namespace", outside, "--timeout=60s")

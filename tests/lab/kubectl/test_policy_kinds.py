@@ -37,14 +37,6 @@ def test_a_kind_from_its_definition_to_its_last_object(kubectl: Kubectl) -> None
     assert "ClusterNetworkPolicy" not in kubectl("get", "cnp", "-o", "yaml")
 
 
-def test_the_tiers_of_calico_are_there(kubectl: Kubectl) -> None:
-    shown = [
-        line.split()[:3] for line in kubectl("get", "tiers.projectcalico.org", "--no-headers").splitlines()
-    ]
-    assert ["kube-admin", "1000", "Pass"] in shown
-    assert ["default", "1000000", "Deny"] in shown
-
-
 def test_crds_of_the_policy_kinds_are_listed(kubectl: Kubectl) -> None:
     bundle = "{.metadata.annotations.policy\\.networking\\.k8s\\.io/bundle-version}"
     crd = "clusternetworkpolicies.policy.networking.k8s.io"
