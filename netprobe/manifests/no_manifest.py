@@ -23,7 +23,9 @@ _MARKS = (
     ),
     (
         re.compile(
-            r"\$\(([\w.-]+)\)|@(\w+)@|%%?(\w+)%|^\s*name(?:space)?:\s*[\"']?(_)[\"']?\s*$", re.MULTILINE
+            r"\$\(([\w.-]+)\)|@(\w+)@|%%?(\w+)%|<([A-Z][A-Z0-9_-]+)>"
+            r"|^\s*name(?:space)?:\s*[\"']?(_|\(.+\))[\"']?\s*$",
+            re.MULTILINE,
         ),
         "the placeholder {name} is not replaced: build it first",
     ),

@@ -11,7 +11,7 @@ from typing import Any
 from netprobe.model.cluster import Node
 from netprobe.model.flow import Address, ContainerPort, Pod, PodRef
 from netprobe.policies import fields, names
-from netprobe.policies.address import read_address
+from netprobe.policies.address import parse_address, read_address
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import check_labels
 from netprobe.policies.ports import read_number, read_protocol
@@ -57,7 +57,7 @@ def read_node(decoder: Decoder, obj: Mapping[str, Any], name: str) -> Node:
     for item, path in decoder.items(status, "addresses", "status"):
         entry = decoder.mapping(item, path)
         if str(entry.get("type")).endswith("IP") and (text := decoder.string(entry, "address", path)):
-            addresses.append(read_address(decoder, text, f"{path}.address"))
+            addresses.append(parse_address(text))  # a server accepts any text
     known = dict.fromkeys(address for address in addresses if address is not None)
     return Node(name, check_labels(decoder, metadata, "labels", "metadata"), tuple(known))
 

@@ -383,6 +383,7 @@ SITUATIONS = {
             "flux.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata: {name: ${HOME_NAME}}\n",
             "vars.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata: {name: $(my-var)}\n",
             "component.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: _\n",
+            "test.yaml": b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: (join('-', [$a, $b]))\n",
             "chart/Chart.yaml": b"name: c\n",
             "chart/templates/np.yaml": b"kind: NetworkPolicy\nmetadata: {{ .Values }}\n",
             "good.yaml": documents(
@@ -392,7 +393,7 @@ SITUATIONS = {
         {"shop/a > shop/b:80": "DENY"},
         says=dict.fromkeys(
             ("lint .", "simulate -f .", "graph . -o mermaid", "impact . --against good.yaml"),
-            ("${HOME_NAME} is not substituted", "my-var", "placeholder _", "a Helm chart"),
+            ("${HOME_NAME} is not substituted", "my-var", "placeholder _ is", "(join", "a Helm chart"),
         ),
     ),
     "kubectl's table": Situation(

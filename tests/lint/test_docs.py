@@ -1,4 +1,4 @@
-"""What is written about lint outside its code keeps step with it."""
+"""The manuals of rules do what they say, and the page keeps step with the rules."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 import yaml
 
 from netprobe.cli.app import COMMANDS
 from netprobe.lint import catalogue, parse_config
+from netprobe.lint.rule import LintRule
+from tests.lint.helpers import linted, view
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "lint.md").read_text()
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in catalogue().values()])
+def test_a_manual_gives_a_reason_and_its_examples_fail_and_pass(rule: LintRule) -> None:
+    assert rule.title.endswith(".") or ":" in rule.title
+    assert len(rule.prose) > 80, "no reason is given"
+    assert rule.fails
+    for text in rule.fails:
+        found = linted(text, rule.id).findings
+        assert found, text
+        assert all(finding.rule == rule.id and finding.message and finding.origin for finding in found)
+        assert all(finding.severity.rank >= rule.severity.rank for finding in found)
+    for text in rule.passes:
+        assert view(text).all_kinds.policies or view(text).all_kinds.staged
+        assert linted(text, rule.id).findings == (), text
 
 
 def test_the_page_lists_every_rule_as_it_is() -> None:

@@ -30,4 +30,7 @@ SEVERITY = Severity.ERROR
 def check(view: View) -> Iterator[Finding]:
     """The errors found when the policies were read: there is no model of an invalid policy."""
     for refused in view.refused:
-        yield Finding(refused.ref, refused.path, refused.message, origin=refused.origin, severity=SEVERITY)
+        message = refused.message
+        if message == "Required value":
+            message = f"{refused.path}: {message}"
+        yield Finding(refused.ref, refused.path, message, origin=refused.origin, severity=SEVERITY)
