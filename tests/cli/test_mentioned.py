@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,14 @@ from tests.typed import check_options, command_lines, mentions, type_command
 ROOT = Path(netprobe.__file__).parent
 
 
+MENTIONED = re.compile(rf"""netprobe[\s"'f]+(?:{"|".join(COMMANDS)})\b""")
+
+
 def texts(path: Path) -> Iterator[str]:
-    """The strings of a module; a value in braces is X."""
+    """The strings of a module that mentions a command; a value in braces is X."""
     parts: set[int] = set()  # of strings with braces, which follow them
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)) if MENTIONED.search(text) else ():
         if isinstance(node, ast.JoinedStr):
             parts |= {id(part) for part in node.values}
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)

@@ -22,14 +22,14 @@ from tests.report.samples import all_well, hostile, many, many_wrong, sample, un
 
 SCHEMA = json.loads(schema().read_text())
 SAMPLES: list[Callable[[], Report]] = [sample, all_well, unenforced, hostile, lambda: many(4)]
-NAMES = {"table": "txt", "wide": "txt", "json": "json", "yaml": "yaml", "markdown": "md", "junit": "xml"}
+NAMES = {"table": "txt", "wide": "txt", "json": "json", "markdown": "md", "junit": "xml"}
 
 
 def text(report: Report, format_: str, style: Style = Style()) -> str:  # noqa: B008 (frozen)
     return "".join(FORMATS.render(report, format_, style))
 
 
-@pytest.mark.parametrize("format_", [name for name in FORMATS.names if name != "html"])
+@pytest.mark.parametrize("format_", [name for name in FORMATS.names if name not in {"html", "yaml"}])
 @pytest.mark.parametrize("make", [sample, all_well, unenforced])
 def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> None:
     golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from netprobe.errors import UsageError
-from netprobe.explain import explain
+from netprobe.explain import Advisor, explain
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.verdict import Verdict
@@ -210,6 +210,7 @@ def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[Ex
     If there are too many flows, the unexpected ones come first, then those that rows declare; the rest have
     none, and a note says so.
     """
+    advisor = Advisor(simulator)
     hosts: dict[EndName, End] = {EndName.of(host): host for host in externals}
     cells = [
         (pair, index, cell)
@@ -222,7 +223,7 @@ def _with_suggestions(graph: Graph, simulator: Simulator, externals: Iterable[Ex
     found = {pair: list(held) for pair, held in graph.cells.items()}
     for pair, index, cell in cells[:budget]:
         ends = [_end(name, simulator, hosts) for name in _sample(graph, *pair)]
-        found[pair][index] = replace(cell, change=_change(cell, simulator, *ends))
+        found[pair][index] = replace(cell, change=_change(cell, advisor, *ends))
     notes = graph.notes
     if len(cells) > budget:
         notes = (*notes, f"Changes are suggested for {budget:,} of {len(cells):,} flows")
@@ -236,10 +237,10 @@ def _sample(graph: Graph, source: int, target: int) -> tuple[EndName, EndName]:
     return EndName.parse(one[0]), EndName.parse(other)
 
 
-def _change(cell: GraphCell, simulator: Simulator, source: End | None, destination: End | None) -> str | None:
+def _change(cell: GraphCell, advisor: Advisor, source: End | None, destination: End | None) -> str | None:
     if source is None or destination is None or cell.simulated in {None, Verdict.UNKNOWN}:
         return None
-    explanation = explain(simulator, Flow(source, destination, cell.port, cell.protocol, cell.family))
+    explanation = explain(advisor, Flow(source, destination, cell.port, cell.protocol, cell.family))
     change = explanation.change
     if change is None or explanation.verdict is not cell.simulated:  # the report is older than the policies
         return None
