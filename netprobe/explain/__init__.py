@@ -11,8 +11,8 @@ from dataclasses import replace
 from netprobe.explain.advisor import Advisor
 from netprobe.explain.document import document
 from netprobe.explain.explanation import (
-    Asked,
     Explanation,
+    FlowSide,
     Item,
     NearMiss,
     NearMissKind,
@@ -145,6 +145,6 @@ def _sides(advisor: Advisor, flow: Flow, decision: Decision) -> tuple[SideView, 
     if decision.verdict is Verdict.UNKNOWN or decision.reason is not None:
         return ()
     family = flow.family or advisor.simulator.families(flow.source, flow.destination)[0]
-    views = tuple(advisor.side(Asked(direction, flow, family)) for direction in reversed(Direction))
+    views = tuple(advisor.side(FlowSide(direction, flow, family)) for direction in reversed(Direction))
     judged = (decision.egress.verdict, decision.ingress.verdict)
     return views if tuple(view.verdict for view in views) == judged else ()

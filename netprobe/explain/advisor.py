@@ -15,7 +15,7 @@ from itertools import islice, product
 from netprobe.explain.closing import Closer
 from netprobe.explain.declared import Declares
 from netprobe.explain.effects import Effects, Guard, listed
-from netprobe.explain.explanation import Asked, SideView
+from netprobe.explain.explanation import FlowSide, SideView
 from netprobe.explain.near import NearMisses
 from netprobe.explain.opening import Opener
 from netprobe.explain.option import ISOLATING, MOST, Option
@@ -75,13 +75,13 @@ class Advisor:
         )
         return (first, *others)
 
-    def side(self, asked: Asked) -> SideView:
+    def side(self, flow_side: FlowSide) -> SideView:
         """One side of a flow, with the policies that almost apply."""
-        view = self.views.side(asked)
-        flow = asked.flow
-        end = flow.destination if asked.direction is Direction.INGRESS else flow.source
+        view = self.views.side(flow_side)
+        flow = flow_side.flow
+        end = flow.destination if flow_side.direction is Direction.INGRESS else flow.source
         pod = self.simulator.endpoint(end).pod
-        return replace(view, near=self.near.of(view, asked, pod))
+        return replace(view, near=self.near.of(view, flow_side, pod))
 
     def declared(self, flow: Flow) -> Verdict | None:
         """What is declared for a flow; None for nothing."""
@@ -109,7 +109,7 @@ class Advisor:
         if verdict is Verdict.DENY:
             wanted = Verdict.ALLOW
             parts = [
-                Opener(self.world, self.simulator, Asked(side.direction, flow, family), side).options(
+                Opener(self.world, self.simulator, FlowSide(side.direction, flow, family), side).options(
                     self.near
                 )
                 for side in sides
@@ -121,7 +121,7 @@ class Advisor:
             expected = self.guards[0].declared
             needed = expected.needed if expected is not None else None
             for side in sorted(sides, key=lambda side: side.direction is Direction.EGRESS):
-                closer = Closer(self.world, self.views, Asked(side.direction, flow, family), side, needed)
+                closer = Closer(self.world, self.views, FlowSide(side.direction, flow, family), side, needed)
                 found += self._best(closer.parts(), flow, wanted)
         if not found:
             return None

@@ -147,13 +147,13 @@ class Cells:
         ends = (self._of.get(end, end) for end in (flow.source, flow.destination))
         return (*ends, flow.port, flow.protocol, flow.family, flow.via)
 
-    def concerned(self, delta: Delta, asked: Flow | None, at_most: int) -> dict[Cell, set[Direction]] | None:
+    def concerned(self, delta: Delta, goal: Flow | None, at_most: int) -> dict[Cell, set[Direction]] | None:
         """The cells that a change may concern, with the sides that it may change; None if there are more.
 
-        `asked`: a flow on whose port all destinations are compared too.
+        `goal`: a flow on whose port all destinations are compared too.
         """
         found: dict[Cell, set[Direction]] = {}
-        extra = {(asked.port, asked.protocol)} if asked is not None else set()
+        extra = {(goal.port, goal.protocol)} if goal is not None else set()
         for subject, direction, peer, rules in self._sides(delta):
             ends = (peer, subject) if direction is Direction.INGRESS else (subject, peer)
             declared = ends[1].pod.ports if ends[1].pod is not None else ()
@@ -217,22 +217,29 @@ class Cells:
             own = self._in_namespace.get(name, ())
             yield from (end for end in own if policy.subject.pods.matches(end.labels))
 
-    def _peers(self, policy: Policy, rule: Rule) -> Iterator[Alike]:
+    def _peers(self, policy: Policy, rule: Rule) -> Iterable[Alike]:
         """Ends that a rule's peers may match; more than do, where that is not easy to tell."""
-        found: dict[Alike, None] = {}
-        for peer in rule.peers:
-            match peer:
-                case PodPeer(pods, namespaces, _, False):
-                    for name in self._names(policy, namespaces):
-                        own = self._in_namespace.get(name, ())
-                        found |= dict.fromkeys(end for end in own if pods.matches(end.labels))
-                case IPBlock(cidr):
-                    found |= dict.fromkeys(end for end in self._all() if _may_be_in(end, (cidr,)))
-                case Networks(cidrs):
-                    found |= dict.fromkeys(end for end in self._all() if _may_be_in(end, cidrs))
-                case _:
-                    found |= dict.fromkeys(self._all())
-        yield from found
+        return dict.fromkeys(end for peer in rule.peers for end in self._of_peer(policy, peer))
+
+    def _of_peer(self, policy: Policy, peer: Peer) -> Iterator[Alike]:
+        match peer:
+            case PodPeer(pods, namespaces, _, sets):
+                for name in self._names(policy, namespaces):
+                    yield from (end for end in self._in_namespace.get(name, ()) if pods.matches(end.labels))
+                if sets is not False:
+                    yield from (end for end in self._all() if _may_be_in(end, self._in_sets))
+            case IPBlock(cidr):
+                yield from (end for end in self._all() if _may_be_in(end, (cidr,)))
+            case Networks(cidrs):
+                yield from (end for end in self._all() if _may_be_in(end, cidrs))
+            case AllPeers((first, *_)):
+                yield from self._of_peer(policy, first)
+            case _:
+                yield from self._all()
+
+    @cached_property
+    def _in_sets(self) -> Sequence[Network]:
+        return [network for each in self._simulator.cluster.network_sets for network in each.networks]
 
     def _names(self, policy: Policy, namespaces: Selector | None) -> Sequence[str]:
         if namespaces is None:

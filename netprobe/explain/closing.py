@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TypeAlias
 
-from netprobe.explain.explanation import Asked, Item, PolicyView, Role, RuleView, SideView
+from netprobe.explain.explanation import FlowSide, Item, PolicyView, Role, RuleView, SideView
 from netprobe.explain.option import (
     ISOLATING,
     MERGED,
@@ -51,9 +51,9 @@ class Closer(OptionMaker):
     """Makes the options for one side of one flow. `needed` is None without a declaration."""
 
     def __init__(
-        self, world: World, views: Views, asked: Asked, side: SideView, needed: Needed | None
+        self, world: World, views: Views, flow_side: FlowSide, side: SideView, needed: Needed | None
     ) -> None:
-        super().__init__(world, views.simulator, asked, side)
+        super().__init__(world, views.simulator, flow_side, side)
         self._views, self._needed = views, needed
 
     def parts(self) -> list[list[Option]]:
@@ -141,8 +141,7 @@ class Closer(OptionMaker):
         path = rule.path.removeprefix("spec.")
         ports = tuple(dict.fromkeys(PortRange(flow.protocol, flow.port, flow.port) for flow in flows))
         entries = [self.writer.port(policy, self.direction, port) for port in ports]
-        asked = PortRange(self.asked.flow.protocol, self.asked.flow.port, self.asked.flow.port)
-        if asked not in ports and None not in entries:
+        if self.port not in ports and None not in entries:
             found = [entry for entry in entries if entry is not None]
             name, values = found[0][0], [entry for _, entry in found]
             op = "add" if model.ports == ANY_PORT else "replace"
@@ -176,7 +175,9 @@ class Closer(OptionMaker):
         return [
             flow
             for flow in flows
-            if self._views.rule(policy, rule.index, model, Asked(direction, flow, self._family(flow))).matches
+            if self._views.rule(
+                policy, rule.index, model, FlowSide(direction, flow, self._family(flow))
+            ).matches
         ]
 
     def _family(self, flow: Flow) -> Family | None:

@@ -32,11 +32,11 @@ class Changed(NamedTuple):
     cell: Cell
     family: Family | None
 
-    def effect(self, asked: Flow | None, other: int | None) -> SideEffect:
+    def effect(self, goal: Flow | None, other: int | None) -> SideEffect:
         """The flows as data, without the one in question. `other` is the port that stands for all others."""
         source, destination, (number, protocol) = self.cell
         port = None if number == other else number
-        flows = self.cell.size - self.cell.holds(asked)
+        flows = self.cell.size - self.cell.holds(goal)
         return SideEffect(str(source), str(destination), port, protocol, self.family, flows)
 
 
@@ -67,28 +67,28 @@ class Guard:
         self.declared = Expected(declared, simulator) if declared is not None else None
         self.cells = Cells(simulator, world, self.declared, externals)
 
-    def effects(self, delta: Delta, asked: Flow | None = None, at_most: int | None = None) -> Effects | None:
+    def effects(self, delta: Delta, goal: Flow | None = None, at_most: int | None = None) -> Effects | None:
         """What a change does; None if it breaks a declared flow or concerns too much.
 
-        `asked` is the flow that is to change. Also None with more than `at_most` unwanted flows.
+        `goal` is the flow that is to change. Also None with more than `at_most` unwanted flows.
         """
-        cells = self.cells.concerned(delta, asked, MOST_PAIRS)
+        cells = self.cells.concerned(delta, goal, MOST_PAIRS)
         if cells is None:
             return None
-        after = self._after(delta, cells, asked)
+        after = self._after(delta, cells, goal)
         found = Effects()
         for cell, directions in cells.items():
             for family, verdict in self._changes(cell, directions, after):
-                unwanted = self._unwanted(cell, verdict, asked)
+                unwanted = self._unwanted(cell, verdict, goal)
                 if unwanted is None:
                     return None
                 found.unwanted += unwanted
                 if at_most is not None and found.unwanted > at_most:
                     return None
                 (found.opens if verdict is Verdict.ALLOW else found.closes).append(Changed(cell, family))
-        if asked is not None:
-            decision = after.decide(asked)
-            doubtful = decision.undefined and not self.simulator.decide(asked).undefined
+        if goal is not None:
+            decision = after.decide(goal)
+            doubtful = decision.undefined and not self.simulator.decide(goal).undefined
             found.verdict = None if doubtful else decision.verdict
         return found
 
@@ -127,9 +127,9 @@ class Guard:
         else:
             yield from found.items()
 
-    def _unwanted(self, cell: Cell, verdict: Verdict, asked: Flow | None) -> int | None:
+    def _unwanted(self, cell: Cell, verdict: Verdict, goal: Flow | None) -> int | None:
         """How many flows of a cell change that are not declared so; None if one is declared otherwise."""
-        own = cell.holds(asked)
+        own = cell.holds(goal)
         if self.declared is None:
             return 0 if own else cell.size
         wanted = 0
@@ -142,11 +142,11 @@ class Guard:
                     return None
         return 0 if own else cell.size - wanted
 
-    def _after(self, delta: Delta, cells: Iterable[Cell], asked: Flow | None) -> Simulator:
+    def _after(self, delta: Delta, cells: Iterable[Cell], goal: Flow | None) -> Simulator:
         """A simulator of the changed cluster, with the ends of some flows and policies that select them."""
         cluster = self.simulator.cluster
         refs = {m for cell in cells for end in cell[:2] for m in end.members[:2] if isinstance(m, PodRef)}
-        for end in (asked.source, asked.destination) if asked is not None else ():
+        for end in (goal.source, goal.destination) if goal is not None else ():
             pod = self.simulator.endpoint(end).pod_behind
             refs |= {pod.ref} if pod is not None else set()
         pods = {ref: delta.pods.get(ref, cluster.pods[ref]) for ref in refs}
@@ -169,8 +169,8 @@ class Guard:
 
 
 def listed(
-    changed: Iterable[Changed], asked: Flow | None, other: int | None
+    changed: Iterable[Changed], goal: Flow | None, other: int | None
 ) -> tuple[tuple[SideEffect, ...], int]:
     """The first of the flows that change besides the one in question, and the number of all."""
-    found = [effect for each in changed if (effect := each.effect(asked, other)).flows]
+    found = [effect for each in changed if (effect := each.effect(goal, other)).flows]
     return tuple(found[:MOST_SHOWN]), sum(effect.flows for effect in found)

@@ -13,7 +13,7 @@ from netprobe.model.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FlowSide:
     """One side of a flow, in one address family."""
 
     direction: Direction

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from netprobe.explain.explanation import Asked, NearMiss, NearMissKind, RuleView, SideView
+from netprobe.explain.explanation import FlowSide, NearMiss, NearMissKind, RuleView, SideView
 from netprobe.explain.obstacle import requirements
 from netprobe.explain.phrases import describe_pods
 from netprobe.explain.view import Views, locate
@@ -37,15 +37,15 @@ class NearMisses:
         self._world, self._views = world, views
         self._selecting: dict[PolicyRef, bool] = {}
 
-    def of(self, side: SideView, asked: Asked, pod: Pod | None) -> tuple[NearMiss, ...]:
+    def of(self, side: SideView, flow_side: FlowSide, pod: Pod | None) -> tuple[NearMiss, ...]:
         """The policies that would turn the verdict of a side. `pod` is its subject."""
         if pod is None:
             return ()
         applying = {view.policy for view in side.policies}
         found = []
         for policy in self._candidates(pod):
-            miss = None if policy.ref in applying else self._miss(policy, pod, asked.direction)
-            would = self._would(policy, side, asked) if miss is not None else None
+            miss = None if policy.ref in applying else self._miss(policy, pod, flow_side.direction)
+            would = self._would(policy, side, flow_side) if miss is not None else None
             if miss is not None and would is not None:
                 text = f"{would}, but {miss.text}"
                 found.append(replace(miss, text=text, decides=would in _TURNS))
@@ -69,13 +69,13 @@ class NearMisses:
                         found[each.key, each.values[0]].append(policy)
         return found
 
-    def _would(self, policy: Policy, side: SideView, asked: Asked) -> str | None:
+    def _would(self, policy: Policy, side: SideView, flow_side: FlowSide) -> str | None:
         """What the policy would do to turn the verdict if it applied; None if it would not."""
-        rules = (self.with_direction(policy, asked.direction) or policy).rules(asked.direction)
+        rules = (self.with_direction(policy, flow_side.direction) or policy).rules(flow_side.direction)
         if rules is None:
             return None
         views = [
-            self._views.rule(policy, index, rule, asked)
+            self._views.rule(policy, index, rule, flow_side)
             for index, rule in enumerate(rules)
             if rule.action is not Action.LOG
         ]
@@ -84,7 +84,7 @@ class NearMisses:
             if action is Action.ALLOW:
                 return _ALLOWS
             opened = [item.says for view in views if _on_other_ports(view) for item in view.ports]
-            actual = f"{asked.flow.protocol.value} {asked.flow.port}"
+            actual = f"{flow_side.flow.protocol.value} {flow_side.flow.port}"
             return f"would allow {listed(opened)}, not {actual}" if opened and action is None else None
         isolates = action is None and not side.policies and policy.kind == NETWORK_POLICY
         return _CLOSES if action is Action.DENY or isolates else None

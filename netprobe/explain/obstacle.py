@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from netprobe.explain.explanation import Asked, Obstacle, ObstacleKind
+from netprobe.explain.explanation import FlowSide, Obstacle, ObstacleKind
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.model.cluster import Service
 from netprobe.model.expression import AllOf
@@ -33,39 +33,39 @@ from netprobe.simulate.match import opens
 
 
 def of_peer(  # noqa: PLR0911 (one return a kind)
-    simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, asked: Asked
+    simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, flow_side: FlowSide
 ) -> Obstacle | None:
     """Why an item of `from` or `to` does not match the other end; None if it matches."""
     match entry:
         case AnyPeer():
             return None
         case PodPeer(sets=False):
-            return _of_selectors(simulator, policy, entry, peer, asked)
+            return _of_selectors(simulator, policy, entry, peer, flow_side)
         case IPBlock():
-            return _of_block(simulator, entry, peer, asked.family)
+            return _of_block(simulator, entry, peer, flow_side.family)
         case AllPeers(peers):
-            return next(filter(None, (of_peer(simulator, policy, p, peer, asked) for p in peers)), None)
-    if _matches(simulator, policy, entry, peer, asked):
+            return next(filter(None, (of_peer(simulator, policy, p, peer, flow_side) for p in peers)), None)
+    if _matches(simulator, policy, entry, peer, flow_side):
         return None
     wanted = describe_peer(entry, policy.ref.namespace)
     if isinstance(entry, UnknownPeer):
         text = "neither netprobe nor the network plugin knows this kind of peer"
         return Obstacle(ObstacleKind.UNKNOWN_PEER, text, wanted)
     if isinstance(entry, PodPeer) and peer.pod is not None:
-        return _of_selectors(simulator, policy, entry, peer, asked)
-    address = peer.address(asked.family)
+        return _of_selectors(simulator, policy, entry, peer, flow_side)
+    address = peer.address(flow_side.family)
     found = f" ({address})" if address is not None and str(address) != peer.name else ""
     text = f"{peer.name}{found} is not among {wanted}"
     return Obstacle(ObstacleKind.OTHER_PEER, text, wanted)
 
 
-def _matches(simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, asked: Asked) -> bool:
-    port = asked.flow.port, asked.flow.protocol
-    return simulator.sides.peers.matches(entry, policy.ref.namespace, peer, asked.family, port)
+def _matches(simulator: Simulator, policy: Policy, entry: Peer, peer: Endpoint, flow_side: FlowSide) -> bool:
+    port = flow_side.flow.port, flow_side.flow.protocol
+    return simulator.sides.peers.matches(entry, policy.ref.namespace, peer, flow_side.family, port)
 
 
 def _of_selectors(
-    simulator: Simulator, policy: Policy, entry: PodPeer, peer: Endpoint, asked: Asked
+    simulator: Simulator, policy: Policy, entry: PodPeer, peer: Endpoint, flow_side: FlowSide
 ) -> Obstacle | None:
     wanted = describe_peer(entry, policy.ref.namespace)
     if peer.host is not None:
@@ -88,7 +88,7 @@ def _of_selectors(
         unmet = of_selector(entry.namespaces, peer.namespace_labels or {}, f"namespace {namespace}", True)
         if unmet is not None:
             return unmet if of_pod is None else replace(unmet, labels=())
-    if of_pod is None and not _matches(simulator, policy, entry, peer, asked):
+    if of_pod is None and not _matches(simulator, policy, entry, peer, flow_side):
         return Obstacle(ObstacleKind.OTHER_PEER, f"{peer.name} is not among {wanted}", wanted)
     return of_pod
 

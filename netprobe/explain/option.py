@@ -9,7 +9,7 @@ from itertools import count
 from math import isfinite
 from typing import Any
 
-from netprobe.explain.explanation import Asked, PolicyView, RuleView, SideView
+from netprobe.explain.explanation import FlowSide, PolicyView, RuleView, SideView
 from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
 from netprobe.explain.world import World
 from netprobe.manifests.change import Apply, Operation, pointer
@@ -140,10 +140,10 @@ class Writer:
 class OptionMaker:
     """What the options for one side of one flow have in common. `toward` is "from" or "to"."""
 
-    def __init__(self, world: World, simulator: Simulator, asked: Asked, side: SideView) -> None:
-        self.world, self.writer, self.asked, self.side = world, Writer(world), asked, side
-        self.direction, self.section = asked.direction, asked.direction.value
-        flow, ingress = asked.flow, asked.direction is Direction.INGRESS
+    def __init__(self, world: World, simulator: Simulator, flow_side: FlowSide, side: SideView) -> None:
+        self.world, self.writer, self.flow_side, self.side = world, Writer(world), flow_side, side
+        self.direction, self.section = flow_side.direction, flow_side.direction.value
+        flow, ingress = flow_side.flow, flow_side.direction is Direction.INGRESS
         ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
         self.peer, self.subject = ends if ingress else ends[::-1]
         self.toward = "from" if ingress else "to"
@@ -153,7 +153,7 @@ class OptionMaker:
         return self.world.policies[view.policy.kind, str(view.policy)]
 
     def exact_peer(self, namespace: str, kind: str) -> Peer | None:
-        return exact_peer(self.peer, self.asked.family, namespace, kind)
+        return exact_peer(self.peer, self.flow_side.family, namespace, kind)
 
     def exact_rule(self, namespace: str, kind: str, action: Action = Action.ALLOW) -> Rule | None:
         """A rule for this very flow in a policy of a namespace; None if no rule can name the other end."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from netprobe.explain.explanation import (
-    Asked,
+    FlowSide,
     Item,
     Obstacle,
     ObstacleKind,
@@ -53,9 +53,9 @@ class Views:
         for service in simulator.cluster.services.values():
             self._services.setdefault(service.ref.namespace, []).append(service)
 
-    def side(self, asked: Asked) -> SideView:
+    def side(self, flow_side: FlowSide) -> SideView:
         """One end's view of a flow between pods and addresses."""
-        simulator, direction, flow = self.simulator, asked.direction, asked.flow
+        simulator, direction, flow = self.simulator, flow_side.direction, flow_side.flow
         source, destination = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
         ingress = direction is Direction.INGRESS
         subject, peer = (destination, source) if ingress else (source, destination)
@@ -66,7 +66,7 @@ class Views:
                 PolicyView(
                     policy.ref,
                     tuple(
-                        self.rule(policy, index, rule, asked)
+                        self.rule(policy, index, rule, flow_side)
                         for index, rule in enumerate(policy.rules(direction) or ())
                     ),
                     locate(policy, ""),
@@ -80,9 +80,9 @@ class Views:
         assumed = tuple(sorted(compared, key=str)) if peer.assumed else ()
         return SideView(direction, subject.name, peer.name, tuple(_walk(viewed)), assumed)
 
-    def rule(self, policy: Policy, index: int, rule: Rule, asked: Asked) -> RuleView:
+    def rule(self, policy: Policy, index: int, rule: Rule, flow_side: FlowSide) -> RuleView:
         """One rule compared with a flow, whether or not its policy selects the subject."""
-        direction, flow = asked.direction, asked.flow
+        direction, flow = flow_side.direction, flow_side.flow
         rule = self._used(rule) or rule
         ends = self.simulator.endpoint(flow.source), self.simulator.endpoint(flow.destination)
         ingress = direction is Direction.INGRESS
@@ -91,7 +91,7 @@ class Views:
         namespace = policy.ref.namespace
         own = [] if destination.pod is None else self._of_namespace(destination.pod.ref.namespace)
         peers = [
-            (describe_peer(each, namespace), of_peer(self.simulator, policy, each, peer, asked))
+            (describe_peer(each, namespace), of_peer(self.simulator, policy, each, peer, flow_side))
             for each in rule.peers
         ]
         ports = [(describe_port(each), of_port(each, flow, destination, own)) for each in rule.ports]
@@ -103,7 +103,7 @@ class Views:
             locate(policy, path),
             rule.action,
             rule.name,
-            tuple(self._conditions(policy, rule, asked, path)),
+            tuple(self._conditions(policy, rule, flow_side, path)),
         )
 
     def _used(self, rule: Rule) -> Rule | None:
@@ -117,21 +117,21 @@ class Views:
     def _of_namespace(self, namespace: str) -> Sequence[Service]:
         return self._services.get(namespace, ())
 
-    def _conditions(self, policy: Policy, rule: Rule, asked: Asked, path: str) -> Iterable[Item]:
+    def _conditions(self, policy: Policy, rule: Rule, flow_side: FlowSide, path: str) -> Iterable[Item]:
         """What a rule requires besides peers and ports."""
         if self._used(rule) is None:
             text = (
                 f"{self.simulator.profile.name} does not know this kind of peer, so the rule does not exist"
             )
             yield self._item(policy, path, text, Obstacle(ObstacleKind.UNKNOWN_PEER, text, text))
-        flow = asked.flow
+        flow = flow_side.flow
         destination = self.simulator.endpoint(flow.destination)
-        ingress = asked.direction is Direction.INGRESS
+        ingress = flow_side.direction is Direction.INGRESS
         subject = destination if ingress else self.simulator.endpoint(flow.source)
 
         if not isinstance(rule.own, AnyPeer):
             says = f"{subject.name} itself is among {describe_peer(rule.own, policy.ref.namespace)}"
-            unmet = of_peer(self.simulator, policy, rule.own, subject, asked)
+            unmet = of_peer(self.simulator, policy, rule.own, subject, flow_side)
             yield self._item(
                 policy, path, says, unmet and replace(unmet, kind=ObstacleKind.OWN_END, labels=())
             )

@@ -113,11 +113,11 @@ class _Crowds:
                 continue
             hit = Counter(of[ref] for ref in members)
             split = [number for number in hit if hit[number] < sizes[number]]
-            torn = {number: len(sizes) + i for i, number in enumerate(split)}
-            sizes.update({new: hit[old] for old, new in torn.items()})
-            sizes.subtract({old: hit[old] for old in torn})
+            split_off = {number: len(sizes) + i for i, number in enumerate(split)}
+            sizes.update({new: hit[old] for old, new in split_off.items()})
+            sizes.subtract({old: hit[old] for old in split_off})
             for ref in members:
-                of[ref] = torn.get(of[ref], of[ref])
+                of[ref] = split_off.get(of[ref], of[ref])
         by_namespace: dict[str, dict[int, list[PodRef]]] = defaultdict(lambda: defaultdict(list))
         for ref, number in of.items():
             by_namespace[ref.namespace][number].append(ref)
@@ -136,11 +136,11 @@ class _Crowds:
             if by_default and default is not None and (mine := left & self.everybody):
                 shares.append(Share(None, default, mine, target, port))
             columns.append(DeclaredColumn(target, port, protocol, tuple(shares)))
-        ways = {
+        own_flows = {
             flow: Share(rows[-1], self._verdict(rows[-1]), 0, self.index[flow.destination], flow.port)
             for flow, rows in itself.items()
         }
-        return Declared(tuple(self.crowds), tuple(columns), ways)
+        return Declared(tuple(self.crowds), tuple(columns), own_flows)
 
     def _layers(
         self,
@@ -157,11 +157,11 @@ class _Crowds:
         for number, row in enumerate(self.read.rows):
             for target in dict.fromkeys(self.index[end] for end in row.destinations):
                 first = self.crowds[target][0]
-                for asked in self.read.ports(row.row, first):
-                    rows, _ = layers.setdefault((target, *asked), ([], False))
+                for port_number in self.read.ports(row.row, first):
+                    rows, _ = layers.setdefault((target, *port_number), ([], False))
                     rows.append(number)
                     if row.to_itself and row.sources == (first,):
-                        itself[self.read.flow(first, first, *asked)].append(number)
+                        itself[self.read.flow(first, first, *port_number)].append(number)
         return layers, dict(itself)
 
     def _verdict(self, number: int) -> Verdict:
