@@ -43,7 +43,8 @@ class SideEffect:
     def __str__(self) -> str:
         port = "other ports" if self.port is None else str(self.port)
         protocol = "" if self.protocol is Protocol.TCP else f"/{self.protocol.value}"
-        return f"{self.source} -> {self.destination} {port}{protocol}"
+        family = f" IPv{self.family}" if self.family else ""
+        return f"{self.source} -> {self.destination} {port}{protocol}{family}"
 
 
 @dataclass(frozen=True, slots=True)

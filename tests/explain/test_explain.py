@@ -173,6 +173,25 @@ def test_each_family_for_itself_where_they_differ() -> None:
     assert explanation.parts[1].change is not None
 
 
+def test_a_side_effect_names_its_family_if_the_other_one_does_not_change() -> None:
+    """A rule by labels opens IPv6 to x/b too; IPv4 is open already."""
+    pods = also(
+        pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1:1"),
+        pod("x/b", {"app": "a", "tier": "t"}, "10.244.1.2", "fd00::1:2"),
+        pod("y/a", {"app": "a"}, "10.244.2.1", "fd00::2:1"),
+    )
+    policies = policy("y/p", ingress=[rule([block("10.244.0.0/16")])]), policy("x/p", app("z"), ingress=())
+    simulator = Simulator(stage(*policies, pods=pods))
+    (change,) = [
+        part.change
+        for part in explain(simulator, flow("x/a -> y/a 80")).parts
+        if part.verdict is Verdict.DENY
+    ]
+    assert change is not None
+    assert {effect.family for effect in change.effects.opens} == {6}
+    assert all(str(effect).endswith(" IPv6") for effect in change.effects.opens)
+
+
 def test_an_assumed_address_is_named() -> None:
     def explained(rules: list[Rule]) -> tuple[list[str], list[str]]:
         simulator = Simulator(stage(policy("x/p", app("a"), egress=rules), pods=also(pod("y/b", {}))))
