@@ -23,7 +23,6 @@ from netprobe.policies.calico_selector import GLOBAL, SelectorError, parse_selec
 from netprobe.policies.fields import Decoder, FieldError
 
 V3_GROUP = "projectcalico.org"
-CRD_GROUP = "crd.projectcalico.org"
 
 _DEFAULTED = frozenset(("tier", "stagedAction", "defaultAction"))
 GLOBAL_ELSEWHERE = f"{GLOBAL} can only be used in the namespaceSelector of a source or destination"

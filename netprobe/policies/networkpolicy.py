@@ -34,7 +34,7 @@ from netprobe.model.policy import (
 )
 from netprobe.policies import fields
 from netprobe.policies.address import parse_block
-from netprobe.policies.fields import Decoder, FieldError
+from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import validate_metadata
 from netprobe.policies.ports import check_number, read_port, read_protocol
 from netprobe.policies.selector import dump_selector, read_selector
@@ -47,17 +47,6 @@ _PEER = frozenset(("podSelector", "namespaceSelector", "ipBlock"))
 _BLOCK = frozenset(("cidr", "except"))
 _TYPES = ("Ingress", "Egress")
 _NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-
-
-def validate_policy(obj: Mapping[str, Any], *, strict: bool = True) -> list[FieldError]:
-    """Everything that the server refuses in a NetworkPolicy, in its order; [] for a valid one.
-
-    Errors of type FieldValueTypeInvalid and UnknownField, for which a server stops with status 400, are
-    listed among the others. `strict` makes unknown fields errors. The input is not changed.
-    """
-    decoder = Decoder(strict=strict)
-    read_policy(decoder, obj)
-    return decoder.errors
 
 
 def read_policy(

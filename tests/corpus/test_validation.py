@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netprobe.policies.networkpolicy import validate_policy
 from tests.corpus.validation import answers, cases
+from tests.policies.reading import validate_policy
 
 
 def test_the_recorded_server_agrees_with_the_rules() -> None:

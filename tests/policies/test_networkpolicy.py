@@ -30,7 +30,8 @@ from netprobe.model.policy import (
     Rule,
 )
 from netprobe.policies.fields import FieldError
-from netprobe.policies.networkpolicy import dump_policy, validate_policy
+from netprobe.policies.networkpolicy import dump_policy
+from tests.policies.reading import validate_policy
 
 
 def document(obj: Mapping[str, Any], line: int = 1) -> Document:

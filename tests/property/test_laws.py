@@ -14,8 +14,9 @@ from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.policy import Direction, Policy, Rule
 from netprobe.model.verdict import Verdict
 from netprobe.policies.kinds import NETWORK_POLICY
-from netprobe.policies.networkpolicy import dump_policy, validate_policy
+from netprobe.policies.networkpolicy import dump_policy
 from netprobe.simulate import Simulator
+from tests.policies.reading import validate_policy
 from tests.property.strategies import (
     Shape,
     all_flows,

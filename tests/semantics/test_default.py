@@ -13,7 +13,7 @@ import yaml
 
 from netprobe.model.policy import Direction
 from netprobe.policies.kinds import NETWORK_POLICY
-from netprobe.policies.networkpolicy import validate_policy
+from tests.policies.reading import validate_policy
 from tests.semantics.stage import marks, param, stage, toward
 
 OPEN, CLOSED = ". . . .", "X X X X"
