@@ -50,29 +50,21 @@ MOST_PORTS: Final = 4
 
 @dataclass(slots=True)
 class Sent:
-    """A try, and the station and target that make it."""
+    """A try, and the station that makes it, so many times at once."""
 
     what: Try
     station: Station
-    target: Target
-    flow: Flow
     times: int = 1
+
+    @property
+    def target(self) -> Target:
+        return Target(self.what.host, self.what.flow.port, self.what.flow.protocol)
 
     @property
     def surprising(self) -> bool:
         """Whether the network did other than the policies say."""
         denied = self.what.expected is Verdict.DENY
         return self.what.connected if denied else self.what.outcome in LOST
-
-
-@dataclass(frozen=True, slots=True)
-class _Goal:
-    """What a try is for, the flow without its source, the host to connect to and its node."""
-
-    aim: Aim
-    flow: Flow
-    host: str
-    node: str | None
 
 
 class Experiment:
@@ -131,8 +123,8 @@ class Experiment:
     def _legs(self) -> Iterator[Sent]:
         for leg in self._evidence.legs:
             if leg.address is not None:
-                goal = _Goal(Aim.LEG, leg.flow, str(leg.address), leg.node)
-                yield from (self._sent(sender, station, goal) for sender, station in self._senders(leg))
+                for sender, station in self._senders(leg):
+                    yield self._sent(sender, station, Aim.LEG, leg.flow, str(leg.address), node=leg.node)
 
     def _controls(self) -> Iterator[Sent]:
         """Policy-free servers on the nodes of the legs: from the source, and from policy-free pods.
@@ -150,7 +142,7 @@ class Experiment:
                 host = next((one for one in server.addresses if one.version in families), None)
                 if host is not None:
                     flow = self._flow(guest_ref(server), SERVED[0].number, host.version)
-                    yield self._sent(sender, station, _Goal(Aim.CONTROL, flow, str(host), node))
+                    yield self._sent(sender, station, Aim.CONTROL, flow, str(host), node=node)
 
     def _service(self) -> Iterator[Sent]:
         """The addresses of the Service, several times: each connection may end at another backend."""
@@ -160,7 +152,7 @@ class Experiment:
         for address in self._simulator.cluster.services[service.ref].addresses:
             if address.version in {own.version for own in self._source.addresses}:
                 flow = self._flow(service.ref, service.port, address.version)
-                one = self._sent(Sender.SOURCE, self._source, _Goal(Aim.SERVICE, flow, str(address), None))
+                one = self._sent(Sender.SOURCE, self._source, Aim.SERVICE, flow, str(address))
                 one.times = THROUGH_SERVICE if len(self._evidence.legs) > 1 else 2
                 yield one
 
@@ -179,16 +171,18 @@ class Experiment:
         """Ports that a pod may serve in place of the one that it refuses."""
         wanted = [self._evidence.question.port, *(leg.flow.port for leg in self._evidence.legs)]
         for one in sent:
-            end = one.flow.destination
-            if one.what.aim is not Aim.LEG or not one.what.refused or not isinstance(end, PodRef):
+            what, flow = one.what, one.what.flow
+            end = flow.destination
+            if what.aim is not Aim.LEG or not what.refused or not isinstance(end, PodRef):
                 continue
-            protocol = one.flow.protocol
             declared = self._simulator.cluster.pods[end].ports
-            numbers = [port.number for port in declared if port.protocol is protocol]
-            ports = [port for port in dict.fromkeys([*numbers, *wanted]) if port != one.what.port]
+            numbers = [port.number for port in declared if port.protocol is flow.protocol]
+            ports = [port for port in dict.fromkeys([*numbers, *wanted]) if port != flow.port]
             for port in ports[:MOST_PORTS]:
-                goal = _Goal(Aim.OTHER_PORT, replace(one.flow, port=port), one.what.host, one.what.to_node)
-                yield self._sent(one.what.sender, one.station, goal)
+                other = replace(flow, port=port)
+                yield self._sent(
+                    what.sender, one.station, Aim.OTHER_PORT, other, what.host, node=what.to_node
+                )
 
     def _flow(self, to: End, port: int, family: Family) -> Flow:
         """A flow to an end of the run, with the protocol of the question; its source does not matter."""
@@ -210,25 +204,23 @@ class Experiment:
         near = (node for node in (source and source.node, leg and leg.node) if node in clients)
         return clients.get(next(near, "") or "") or next(iter(clients.values()), None)
 
-    def _sent(self, sender: Sender, station: Station, goal: _Goal) -> Sent:
-        flow = replace(goal.flow, source=guest_ref(station))
+    def _sent(
+        self,
+        sender: Sender,
+        station: Station,
+        aim: Aim,
+        flow: Flow,
+        host: str,
+        *,
+        node: str | None = None,
+    ) -> Sent:
+        """A try of a flow from a station, whatever its source; `host` is on `node`."""
+        flow = replace(flow, source=guest_ref(station))
         try:
             expected = self._simulator.decide(flow).verdict
         except UsageError:
             expected = Verdict.UNKNOWN
-        what = Try(
-            sender,
-            goal.aim,
-            station.node,
-            str(flow.destination),
-            goal.node,
-            goal.host,
-            flow.port,
-            flow.protocol,
-            flow.family,
-            expected,
-        )
-        return Sent(what, station, Target(goal.host, flow.port, flow.protocol), flow)
+        return Sent(Try(sender, aim, station.node, flow, host, node, expected), station)
 
     # Sending it
 
@@ -286,9 +278,8 @@ class Experiment:
 def _named(aim: Aim, sender: Sender, station: Station, target: Target) -> Sent:
     """A try by name: what counts is whether it resolves."""
     ref = guest_ref(station)
-    host, unknown = target.host, Verdict.UNKNOWN
-    what = Try(sender, aim, station.node, host, None, host, target.port, target.protocol, None, unknown)
-    return Sent(what, station, target, Flow(ref, ref, target.port))
+    flow = Flow(ref, ref, target.port, target.protocol)
+    return Sent(Try(sender, aim, station.node, flow, target.host, None, Verdict.UNKNOWN), station)
 
 
 def _with(what: Try, answers: Sequence[Answer]) -> Try:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, Final
 
 from netprobe.explain import Explanation
-from netprobe.model.flow import Address, ContainerPort, External, Family, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.flow import Address, ContainerPort, External, Flow, PodRef, Protocol, ServiceRef
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed
@@ -222,17 +222,17 @@ class Aim(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What was tried from a pod on `node`, what the policies say of it, and all outcomes in order."""
+    """What was tried from a pod on `node`, what the policies say of it, and all outcomes in order.
+
+    `host` is the address or name that was tried. Of a name, `flow` has the port only.
+    """
 
     sender: Sender
     aim: Aim
     node: str | None
-    to: str
-    to_node: str | None
+    flow: Flow
     host: str
-    port: int
-    protocol: Protocol
-    family: Family | None
+    to_node: str | None
     expected: Verdict
     outcomes: tuple[Outcome, ...] = ()
     latency_ms: float | None = None
@@ -313,9 +313,9 @@ class Packets:
         return (one for one in self.tries if one.aim is aim and sender in (None, one.sender))
 
     def leg(self, leg: Leg, sender: Sender = Sender.SOURCE) -> Try | None:
-        wanted = leg.end, leg.flow.port, leg.flow.family
-        found = (one for one in self.all(Aim.LEG, sender) if (one.to, one.port, one.family) == wanted)
-        return next(found, None)
+        wanted = leg.flow.destination, leg.flow.port, leg.flow.family
+        tries = ((one, one.flow) for one in self.all(Aim.LEG, sender))
+        return next((o for o, flow in tries if (flow.destination, flow.port, flow.family) == wanted), None)
 
     def control(self, node: str | None, sender: Sender) -> Try | None:
         """From the source's node to a policy-free pod on another, or on the same one."""

@@ -301,7 +301,8 @@ def _status(sent: Iterable[Try]) -> StepStatus:
 
 
 def _target(tried: Try) -> str:
-    return f"[{tried.host}]:{tried.port}" if ":" in tried.host else f"{tried.host}:{tried.port}"
+    port = tried.flow.port
+    return f"[{tried.host}]:{port}" if ":" in tried.host else f"{tried.host}:{port}"
 
 
 def _said(tried: Try) -> str:
@@ -367,12 +368,12 @@ def _data(tried: Try) -> dict[str, Any]:
         "from": tried.sender.value,
         "aim": tried.aim.value,
         "node": tried.node,
-        "to": tried.to,
+        "to": tried.host if tried.aim in {Aim.NAME, Aim.DNS} else str(tried.flow.destination),
         "to_node": tried.to_node,
         "host": tried.host,
-        "port": tried.port,
-        "protocol": tried.protocol.value,
-        "family": tried.family,
+        "port": tried.flow.port,
+        "protocol": tried.flow.protocol.value,
+        "family": tried.flow.family,
         "policies": tried.expected.value,
         "outcomes": [outcome.value for outcome in tried.outcomes],
         "latency_ms": tried.latency_ms,

@@ -23,9 +23,9 @@ WORKS, STALE = (
 
 
 def tried(sender: Sender, aim: Aim, outcome: Outcome, *, node: str = "n1", expected: str = "allow") -> Try:
-    to, port = (str(DB), 5432) if aim is Aim.LEG else ("control", 9000)
-    verdict = Verdict(expected)
-    return Try(sender, aim, node, to, "n2", "10.0.0.2", port, Protocol.TCP, 4, verdict, (outcome,))
+    to, port = (DB, 5432) if aim is Aim.LEG else (PodRef("run", "server"), 9000)
+    flow = Flow(WEB, to, port, family=4)
+    return Try(sender, aim, node, flow, "10.0.0.2", "n2", Verdict(expected), (outcome,))
 
 
 def evidence(*tries: Try, canaries: tuple[NodeEnforcement, ...] = WORKS, udp: bool = False) -> Evidence:

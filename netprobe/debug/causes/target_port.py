@@ -57,6 +57,6 @@ def _number(service: ServiceState, target: int, refused: list[Leg], evidence: Ev
 def _served(evidence: Evidence, leg: Leg) -> Fix | None:
     """Use another port, if the pod was seen to serve one."""
     for one in evidence.packets.all(Aim.OTHER_PORT) if evidence.packets else ():
-        if one.to == leg.end and one.connected:
-            return Fix(f"lead the Service to port {one.port}, which {leg.end} accepts")
+        if str(one.flow.destination) == leg.end and one.connected:
+            return Fix(f"lead the Service to port {one.flow.port}, which {leg.end} accepts")
     return None
