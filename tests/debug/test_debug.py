@@ -81,12 +81,9 @@ def test_without_a_cluster_it_says_what_is_missing(capsys: pytest.CaptureFixture
 
 READ = [
     # what manifests alone show
-    (("ingress-policy",), ("shop/web", "svc:shop/db"), ["ingress-policy"]),
-    (("almost-allowed-label",), ("shop/web", "svc:shop/db"), ["almost-allowed"]),
     (("dns-blocked",), ("shop/web", "db", "--port", 5432), ["dns-blocked"]),
     (("name-unknown",), ("front/cart", "http://db:5432/"), ["name-unknown"]),
     (("selector-without-pods",), ("shop/web", "svc:shop/store"), ["selector-without-pods"]),
-    (("target-port-name",), ("shop/web", "svc:shop/store"), ["target-port"]),
     (("target-port-number",), ("shop/web", "svc:shop/store"), []),
     (("host-network",), ("shop/agent", "svc:shop/db"), ["host-network"]),
     (("other-policy",), ("shop/web", "svc:shop/db"), ["other-policy"]),

@@ -56,27 +56,19 @@ async def silence_dns(cluster: KubeCluster) -> None:
             await asyncio.sleep(0.2)
 
 
-def test_one_address_family_only() -> None:
-    (answer,) = ask(("one-family",), ip_families=("ipv4", "ipv6"))
-    assert [name for name, _ in answer.causes] == ["one-family"]
-    assert "answers on port 6379 over IPv4 only" in answer.causes[0][1].text
-    assert answer.exit_status == 1
+def test_one_address_family_only_and_no_enforcement_anywhere() -> None:
+    family, policy = ask(("one-family", "ingress-policy"), ip_families=("ipv4", "ipv6"), enforce=False)
+    assert [name for name, _ in family.causes] == ["one-family"]
+    assert "answers on port 6379 over IPv4 only" in family.causes[0][1].text
+    assert family.exit_status == 1
+    assert [name for name, _ in policy.causes] == ["not-enforced"]
+    assert "nothing enforces policies" in policy.causes[0][1].text
+    assert policy.connects
 
 
-def test_where_rules_reject_a_policy_and_a_missing_listener_are_told_apart() -> None:
-    policy, listener = ask(("ingress-policy", "no-listener"), deny_with="reject")
+def test_rules_that_reject_and_a_dns_server_that_answers_nobody() -> None:
+    """A refusal by a policy and by a missing listener are told apart."""
+    policy, listener = ask(("ingress-policy", "no-listener"), silent_dns=True, deny_with="reject")
     assert "refused" in policy["packets"].text
-    assert [name for name, _ in policy.causes] == ["ingress-policy"]
+    assert [name for name, _ in policy.causes] == ["ingress-policy", "dns-silent"]
     assert [name for name, _ in listener.causes] == ["no-listener"]
-
-
-def test_nothing_is_enforced_anywhere() -> None:
-    (answer,) = ask(("ingress-policy",), enforce=False)
-    assert [name for name, _ in answer.causes] == ["not-enforced"]
-    assert "nothing enforces policies" in answer.causes[0][1].text
-    assert answer.connects
-
-
-def test_the_dns_server_answers_nobody() -> None:
-    (answer,) = ask(("ingress-policy",), silent_dns=True)
-    assert [name for name, _ in answer.causes] == ["ingress-policy", "dns-silent"]

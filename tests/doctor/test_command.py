@@ -33,17 +33,6 @@ def checks(ended: Ended) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in json.loads(ended.out)["checks"]}
 
 
-def test_a_lab_that_enforces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    ended = called(capsys, "doctor", "--lab-no-enforcement", "--within", "2s", "-o", "json")
-    assert ended.status == 1, ended.out + ended.err
-    seen = checks(ended)
-    for side in ("ingress", "egress"):
-        assert seen[side]["status"] == "failed"
-        assert seen[side]["evidence"].startswith("NOT ENFORCED: ")
-        assert "install a network plugin" in seen[side]["hint"]
-    assert seen["host network"]["status"] == "note"
-
-
 def test_two_nodes_and_both_families(dual: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     ended = called(capsys, "doctor", "--lab", dual.name, "-o", "yaml")
     assert ended.status == 0, ended.out + ended.err
