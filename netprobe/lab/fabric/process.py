@@ -74,7 +74,7 @@ class LabProcess:
 
         `first`: the PID of the first process of the program's pod, needed to find its descendants.
         """
-        replies, _ = await _reader(answer)
+        replies, _ = await open_reader(answer)
         line = (await replies.readline()).decode()
         if not line[:-1].isdigit():
             for fd in (stdio.stdin, stdio.stdout, stdio.stderr, stdio.terminal):
@@ -85,11 +85,11 @@ class LabProcess:
         process = cls(int(line), status, first, stdio.terminal)
         process._watching = asyncio.ensure_future(process._watch(replies))
         process.stdin = None if stdio.stdin is None else await _writer(stdio.stdin)
-        process.stdout, out = await _reader(stdio.stdout)
+        process.stdout, out = await open_reader(stdio.stdout)
         process._outputs.append(out)
         process.stderr = None
         if stdio.stderr is not None:
-            process.stderr, err = await _reader(stdio.stderr)
+            process.stderr, err = await open_reader(stdio.stderr)
             process._outputs.append(err)
         return process
 
@@ -167,7 +167,7 @@ class _EndsWithTerminal(asyncio.StreamReaderProtocol):
         super().connection_lost(None if isinstance(exc, OSError) else exc)
 
 
-async def _reader(fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
+async def open_reader(fd: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: _EndsWithTerminal(reader), os.fdopen(fd, "rb", 0)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from netprobe.errors import LabError
 from netprobe.lab.fabric import sandbox
 from netprobe.lab.fabric.addresses import dns
-from netprobe.lab.fabric.process import LabProcess, Stdio
+from netprobe.lab.fabric.process import LabProcess, Stdio, open_reader
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.model.flow import Address, PodRef
 
@@ -78,7 +78,8 @@ class Sandbox:
 
     async def _make(self) -> _First:
         answer = self._spawner.pod({"hostname": self._ref.name[:63], "files": self._files}, self._network)
-        text = await _read_all(answer)
+        replies, _ = await open_reader(answer)
+        text = (await replies.read()).decode()
         if not text.isdigit():
             raise LabError(
                 f"a sandbox for {self._ref} cannot be made: {text.strip('!') or 'the spawner is gone'}"
@@ -118,32 +119,13 @@ def _drop(drop: Callable[[T], None], task: asyncio.Task[T]) -> None:
         drop(task.result())
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
 async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, _settle, ready)
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(fd)
-
-
-async def _read_all(fd: int) -> str:
-    try:
-        parts: list[bytes] = []
-        while True:
-            await _readable(fd)
-            part = os.read(fd, 4096)
-            if not part:
-                return b"".join(parts).decode()
-            parts.append(part)
-    finally:
-        os.close(fd)
 
 
 def _files(ref: PodRef, addresses: Sequence[Address]) -> dict[str, str]:

@@ -135,38 +135,32 @@ def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]
     return fixed
 
 
+_WORKLOADS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "Deployment": ({"replicas": 1}, "strategy", {"maxSurge": "25%", "maxUnavailable": "25%"}),
+    "ReplicaSet": ({"replicas": 1}, "", {}),
+    "StatefulSet": (
+        {"replicas": 1, "podManagementPolicy": "OrderedReady"},
+        "updateStrategy",
+        {"partition": 0},
+    ),
+    "DaemonSet": ({}, "updateStrategy", {"maxSurge": 0, "maxUnavailable": 1}),
+}
+"""By kind: defaults of the spec, the field of the update strategy, and defaults of a rolling update."""
+
+
+def default_workload(obj: dict[str, Any]) -> None:
+    spec = obj["spec"]
+    values, field, rolling = _WORKLOADS[obj["kind"]]
+    _default_template(spec)
+    fill(spec, **values)
+    if field:
+        strategy = spec.setdefault(field, {})
+        if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+            fill(strategy.setdefault("rollingUpdate", {}), **rolling)
+
+
 def _default_template(spec: dict[str, Any]) -> None:
     default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
-
-
-def default_deployment(obj: dict[str, Any]) -> None:
-    spec = obj["spec"]
-    _default_template(spec)
-    fill(spec, replicas=1)
-    strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        fill(strategy.setdefault("rollingUpdate", {}), maxSurge="25%", maxUnavailable="25%")
-
-
-def default_replica_set(obj: dict[str, Any]) -> None:
-    _default_template(obj["spec"])
-    fill(obj["spec"], replicas=1)
-
-
-def default_stateful_set(obj: dict[str, Any]) -> None:
-    fill(obj["spec"], replicas=1, podManagementPolicy="OrderedReady")
-    _default_update(obj["spec"], partition=0)
-
-
-def default_daemon_set(obj: dict[str, Any]) -> None:
-    _default_update(obj["spec"], maxSurge=0, maxUnavailable=1)
-
-
-def _default_update(spec: dict[str, Any], **rolling: Any) -> None:
-    _default_template(spec)
-    strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        fill(strategy.setdefault("rollingUpdate", {}), **rolling)
 
 
 def default_job(obj: dict[str, Any]) -> None:
