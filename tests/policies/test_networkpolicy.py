@@ -132,11 +132,6 @@ REFUSED = {
         "spec.ingress[0].ports[2].endPort",
         "spec.ingress[0].ports[3].endPort",
     ],
-    "spec: {podSelector: {matchExpressions: [{key: a, operator: In}, {key: '', operator: Is}]}}": [
-        "spec.podSelector.matchExpressions[0].values",
-        "spec.podSelector.matchExpressions[1].operator",
-        "spec.podSelector.matchExpressions[1].key",
-    ],
 }
 
 

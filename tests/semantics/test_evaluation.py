@@ -10,8 +10,8 @@ import pytest
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, PodRef, Protocol
-from netprobe.model.labels import EVERYTHING, Operator, Selector
-from netprobe.model.policy import NamedPort, PodPeer, Policy, PortRange
+from netprobe.model.labels import EVERYTHING, Operator
+from netprobe.model.policy import NamedPort, PodPeer, Policy
 from netprobe.simulate import CALICO, CILIUM, Evaluation, evaluate
 from netprobe.simulate.profile import Treatment
 from tests.semantics.stage import (
@@ -119,12 +119,6 @@ def test_how_a_group_is_called() -> None:
     ]
 
 
-def test_counts() -> None:
-    counts = evaluate(stage(OWN)).table(80).counts()
-    # 7 pods: 42 ordered pairs; y/a, y/b and z/a to the 4 of x are denied
-    assert (counts.allow, counts.deny, counts.unknown) == (30, 12, 0)
-
-
 def test_counts_with_an_address_outside() -> None:
     evaluation = evaluate(stage(OWN), externals=[OUT, OUT])
     counts = evaluation.table(80).counts()
@@ -145,44 +139,6 @@ def test_counts_of_what_cannot_be_asked() -> None:
     assert (six.allow, six.deny, six.unknown) == (2, 0, 54)
     with pytest.raises(UsageError, match="the pods have addresses of both families: specify one"):
         evaluation.table(80)
-
-
-def test_a_pod_to_itself_is_not_counted_among_the_denied() -> None:
-    counts = evaluate(stage(policy("x/p", ingress=(), egress=()))).table(80).counts()
-    # x has no part in anything: 4*3 within, 4*3 out, 3*4 in
-    assert (counts.allow, counts.deny) == (6, 36)
-
-
-def test_both_sides_count() -> None:
-    cluster = stage(
-        policy("x/p", egress=[rule([PodPeer(EVERYTHING, Selector.of({"team": "two"}))])]),
-        policy(
-            "y/p",
-            app("a"),
-            ingress=[rule([PodPeer(app("a"), EVERYTHING)], [PortRange(Protocol.TCP, 80, 80)])],
-        ),
-    )
-    evaluation = evaluate(cluster)
-    # x (4 pods) reaches y/b from everywhere, y/a from x/a alone; within x and to z nothing
-    # y/a is reached by x/a and z/a, not by y/b; y and z reach everything else
-    # allowed: x->y/b 4, x/a->y/a 1, y/a->5+1, y/b->5, z->4+2: 4+1+6+5+6
-    assert (evaluation.table(80).counts().allow, evaluation.table(80).counts().deny) == (22, 20)
-    # on 81 nothing enters y/a: x/a and z/a are out as well
-    assert evaluation.table(81).counts().allow == 20
-
-
-def test_a_node_and_the_pods_on_it_are_counted_by_a_rule_of_their_own() -> None:
-    """x/h is on the network of n1, where x/a and x/b run; x/e and x/n run on n2."""
-    pods = [
-        pod("x/a", {}, "10.244.1.1"),
-        pod("x/b", {}, "10.244.1.2"),
-        pod("x/e", {}, "10.244.1.3", node="n2"),
-        pod("x/n", {}, "10.244.1.4", node="n2"),
-        pod("x/h", {}, "172.31.255.1", host_network=True),
-    ]
-    evaluation = evaluate(stage(policy("x/p", ingress=()), pods=pods))
-    counts = evaluation.table(80).counts()
-    assert (counts.allow, counts.deny) == (6, 14)
 
 
 def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:

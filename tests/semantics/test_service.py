@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Family, Pod, PodRef, Protocol, ServiceRef, Via
-from netprobe.model.labels import EVERYTHING
+from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import NamedPort, Peer, PodPeer, Policy, PortRange
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import ANTREA, CALICO, CILIUM, Profile, Simulator
@@ -73,11 +73,6 @@ def test_translation(asked: str, one: Policy, expected: list[str]) -> None:
     assert decision.because == decision.backends[0][1].because
 
 
-def test_a_named_target_port_is_looked_up_on_each_backend() -> None:
-    cluster = stage(services=[service(ServicePort(8001, "web"), selector={"tier": "t"})], pods=two_webs())
-    assert ends(decide(cluster, "y/a -> svc:x/s 8001")) == ["x/a:80 .", "x/b:81 ."]
-
-
 def two_webs() -> tuple[Pod, ...]:
     return also(
         pod("x/a", {"app": "a", "tier": "t"}, "10.244.1.1"),
@@ -85,44 +80,31 @@ def two_webs() -> tuple[Pod, ...]:
     )
 
 
-def test_a_backend_without_the_named_port_is_no_endpoint() -> None:
-    pods = also(
-        pod("x/a", {"tier": "t"}, "10.244.1.1", ports=()),
-        pod("x/b", {"tier": "t"}, "10.244.1.2"),
-    )
+def test_a_named_target_port_is_looked_up_on_each_backend() -> None:
+    pods = (*two_webs(), pod("x/c", {"tier": "t"}, "10.244.1.4", ports=()))
     cluster = stage(services=[service(ServicePort(8001, "web"), selector={"tier": "t"})], pods=pods)
-    assert ends(decide(cluster, "y/a -> svc:x/s 8001")) == ["x/b:80 ."]
+    assert ends(decide(cluster, "y/a -> svc:x/s 8001")) == ["x/a:80 .", "x/b:81 ."]
 
 
-def test_backends_that_differ_make_no_single_verdict() -> None:
+BACKENDS = [  # of x/a, x/b and x/c: who is isolated, and the verdict on the Service
+    param(app("b"), ". X .", "?", "the backends differ: 2 of 3 would answer", id="they differ"),
+    param(Selector(), "X X X", "X", None, id="they agree"),
+    param(app("none"), ". . .", ".", None, id="nobody is isolated"),
+]
+
+
+@pytest.mark.parametrize(("isolated", "each", "verdict", "reason"), BACKENDS)
+def test_only_backends_that_agree_make_one_verdict(
+    isolated: Selector, each: str, verdict: str, reason: str | None
+) -> None:
     cluster = stage(
-        policy("x/p", app("b"), ingress=()),
-        services=[service(ServicePort(80, 80), selector={"tier": "t"})],
-        pods=two_webs(),
-    )
-    decision = decide(cluster, "y/a -> svc:x/s 80")
-    assert ends(decision) == ["x/a:80 .", "x/b:80 X"]
-    assert decision.verdict is Verdict.UNKNOWN
-    assert decision.reason == "the backends differ: 1 of 2 would answer"
-
-
-def test_how_many_backends_would_answer() -> None:
-    cluster = stage(
-        policy("x/p", app("b"), ingress=()),
+        policy("x/p", isolated, ingress=()),
         services=[service(ServicePort(80, 80), selector={"tier": "t"})],
         pods=(*two_webs(), pod("x/c", {"tier": "t"}, "10.244.1.4")),
     )
-    assert decide(cluster, "y/a -> svc:x/s 80").reason == "the backends differ: 2 of 3 would answer"
-
-
-def test_backends_that_agree_make_one() -> None:
-    cluster = stage(
-        policy("x/p", ingress=()),
-        services=[service(ServicePort(80, 80), selector={"tier": "t"})],
-        pods=two_webs(),
-    )
     decision = decide(cluster, "y/a -> svc:x/s 80")
-    assert (decision.verdict, decision.reason) == (Verdict.DENY, None)
+    assert " ".join(one.verdict.mark for _, one in decision.backends) == each
+    assert (decision.verdict.mark, decision.reason) == (verdict, reason)
 
 
 def test_only_pods_of_the_service_s_namespace_stand_behind_it() -> None:
