@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from netprobe.model.cluster import Service, ServicePort
-from netprobe.model.flow import PodRef, ServiceRef
+from netprobe.model.flow import PodRef, Protocol, ServiceRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     ADMIN_TIER,
@@ -68,6 +68,11 @@ B = PodPeer(app("b"), EVERYTHING)
 
 def to(action: Action, *peers: Peer, ports: Iterable[Port] = ANY_PORT) -> Rule:
     return Rule(peers or ANY_PEER, tuple(ports), action)
+
+
+def coming_from(first: int, last: int, protocol: Protocol = Protocol.TCP) -> Rule:
+    """A rule that allows connections from these ports."""
+    return replace(to(ALLOW), source_ports=(PortRange(protocol, first, last),))
 
 
 def tiered(name: str, tier: Tier | str, *rules: Rule, order: float = 0, subject: Subject = X_A) -> Policy:
@@ -175,6 +180,15 @@ OPEN = [  # x/b y/a
         [tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=79, last=81)]))], ". .", id="a range of ports"
     ),
     param([tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=81)]))], "X X", id="another port"),
+    # the port that a client connects from is any of 32768 to 60999
+    param([tiered("p", EARLY, coming_from(53, 53))], "X X", id="no client has such a port"),
+    param([tiered("p", EARLY, coming_from(32768, 60999))], ". .", id="every client has such a port"),
+    param([tiered("p", EARLY, coming_from(32769, 60999))], "X! X!", id="some clients have such a port"),
+    param([tiered("p", EARLY, coming_from(60999, 65535))], "X! X!", id="the last port of clients"),
+    param([tiered("p", EARLY, coming_from(61000, 65535))], "X X", id="above the ports of clients"),
+    param(
+        [tiered("p", EARLY, coming_from(32768, 60999, Protocol.UDP))], "X X", id="ports of another protocol"
+    ),
 ]  # fmt: skip
 
 
