@@ -12,7 +12,7 @@ from netprobe.cli import complete
 from netprobe.cli.command import Command, Invocation
 from netprobe.cli.emit import write as write_findings
 from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import live_objects
+from netprobe.cli.inputs import live_objects, tier_option
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     OutputFlags,
@@ -29,6 +29,7 @@ from netprobe.report.findings import FINDING_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.lint.read import LintInput
+    from netprobe.model.policy import Tier
 
 UNREADABLE = 2
 
@@ -36,6 +37,7 @@ UNREADABLE = 2
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 @manifests_option
+@tier_option
 @cluster_options
 @namespace_option
 @output_options(FINDING_FORMATS.names)
@@ -72,6 +74,7 @@ def command(
     *,
     paths: tuple[str, ...],
     filenames: tuple[str, ...],
+    tiers: tuple[Tier, ...],
     cluster: ClusterFlags,
     namespace: str | None,
     out: OutputFlags,
@@ -94,8 +97,8 @@ def command(
         return _explain(rule, paths)
     given = [*paths, *filenames]
     live = bool(cluster or (invocation.plugin and not given))
-    if live and (given or write):
-        raise UsageError("--context and --kubeconfig cannot be combined with files or --fix")
+    if live and (given or write or tiers):
+        raise UsageError("--context and --kubeconfig cannot be combined with files, --tier or --fix")
     if not given and not live:
         raise UsageError("no policies given: name files or folders, or a cluster with --context")
     chosen = configuration(config)
@@ -104,22 +107,26 @@ def command(
         seen = from_objects(listed.objects, listed.unreadable)
         return _show(seen.lint(chosen), seen.problems, out, strict=strict)
     if len(given) == 1 and is_suite(given[0]):
+        if tiers:
+            raise UsageError("--tier is for manifests: a suite has its own tiers")
         return _suite(given[0], chosen, out, strict=strict, write=write)
     if write and "-" in given:
         raise UsageError("--fix needs files: it cannot change standard input")
-    found, linted = _read(given, chosen, namespace)
+    found, linted = _read(given, chosen, namespace, tiers)
     if write and _fix(linted):
-        found, linted = _read(given, chosen, namespace)
+        found, linted = _read(given, chosen, namespace, tiers)
     return _show(linted, found.problems, out, strict=strict)
 
 
-def _read(paths: Sequence[str], config: LintConfig, namespace: str | None) -> tuple[LintInput, Linted]:
+def _read(
+    paths: Sequence[str], config: LintConfig, namespace: str | None, tiers: Sequence[Tier]
+) -> tuple[LintInput, Linted]:
     from netprobe.lint.read import read
     from netprobe.simulate.bits import uncollected
 
     with shown() as progress:
         progress("reading manifests")
-        found = read(paths, config, namespace or "default")
+        found = read(paths, config, namespace or "default", tiers)
     with uncollected():
         return found, found.lint(config)
 

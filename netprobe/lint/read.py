@@ -22,9 +22,9 @@ from netprobe.manifests.load import Collector, without_kinds
 from netprobe.manifests.repeats import Repeat, Repeats
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.labels import Labels
-from netprobe.model.policy import Origin, Policy, PolicyRef
+from netprobe.model.policy import Origin, Policy, PolicyRef, Tier
 from netprobe.policies.kinds import NETWORK_POLICY, kind_of
-from netprobe.policies.records import ref_of
+from netprobe.policies.records import ref_of, with_records
 from netprobe.simulate import Simulator
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
@@ -39,7 +39,8 @@ class LintInput:
     `refused`: what the API server would reject. `repeated`: policies whose name was there before, with their
     annotations; variants of overlays are linted one by one. `variants`: other objects whose name was there
     before. `partial`: labels and pods may still be added, by templates or Kustomize. `unreadable`: policy
-    kinds of a live cluster that may not be listed. `warnings`: sentences about what was left out.
+    kinds of a live cluster that may not be listed. `tiers`: those that the manifests do not contain.
+    `warnings`: sentences about what was left out.
     """
 
     namespace: str = "default"
@@ -51,6 +52,7 @@ class LintInput:
     variants: list[Repeat] = field(default_factory=list)
     skipped: Iterable[str] = ()
     unreadable: tuple[str, ...] = ()
+    tiers: tuple[Tier, ...] = ()
     webhooks: list[Mapping[str, Any]] = field(default_factory=list)
     partial: bool = False
     warnings: tuple[str, ...] = ()
@@ -115,7 +117,7 @@ class LintInput:
         extent = known(self.objects, self.skipped, live=self.live, partial=self.partial, unsure=unsure)
         self._collector.warnings.clear()  # `refused` has them
         return View(
-            without_kinds(self._collector.cluster(), self.unreadable),
+            with_records(without_kinds(self._collector.cluster(), self.unreadable), self.tiers),
             extent,
             refused=self.refused,
             repeated=[policy for policy, _ in self.repeated],
@@ -175,9 +177,10 @@ def read(
     paths: Iterable[str],
     config: LintConfig = NO_CONFIG,
     namespace: str = "default",
+    tiers: Iterable[Tier] = (),
 ) -> LintInput:
     """Everything in files, folders and "-", except what the configuration excludes."""
-    found = LintInput(namespace)
+    found = LintInput(namespace, tiers=tuple(tiers))
     reader = Reader(keeps=WEBHOOKS)
     for document in (*reader.documents(list(map(str, paths)), config.excludes), *reader.unsimulated):
         found.add(document)

@@ -266,6 +266,19 @@ def test_a_live_cluster_with_a_kind_that_is_not_simulated(lab: Lab, capsys: Outp
     assert "not simulated, though they may decide flows: 1 CiliumNetworkPolicy" in out
 
 
+def test_a_tier_that_the_manifests_do_not_contain(folder: Path, capsys: Output) -> None:
+    spec = "{tier: gone, selector: all(), ingress: [{action: Deny}]}"
+    deny = (
+        "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: gone.x}, "
+        f"spec: {spec}}}\n"
+    )
+    (folder / "p.yaml").write_text(documents(deny, policy("{podSelector: {}, ingress: [{}]}")))
+    for options, found in (([], False), (["--tier", "gone=10"], True)):
+        assert main(["lint", "p.yaml", *options]) == 0
+        assert ("shadowed-rule" in capsys.readouterr().out) is found
+    assert main(["lint", "--context", "x", "--tier", "gone=10"]) == 2
+
+
 def test_kinds_that_may_not_be_listed_are_named() -> None:
     linted = from_objects([], ["CiliumNetworkPolicy"]).lint()
     assert [each.rule for each in linted.findings] == ["not-simulated"]
