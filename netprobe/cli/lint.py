@@ -132,7 +132,7 @@ def _read(
 
 
 def _suite(path: str, config: LintConfig, out: OutputFlags, *, strict: bool, write: bool) -> int:
-    from netprobe.lint.effects import with_effects
+    from netprobe.lint.fix import with_effects
     from netprobe.lint.read import read_suite
     from netprobe.run.steps import advisor_of
     from netprobe.simulate import CALICO

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from netprobe.lint.cover import peer_within
+from netprobe.lint.located import LocatedRule, located_rules
 from netprobe.lint.selector_sets import only
-from netprobe.lint.view import LocatedRule, View, located_rules
+from netprobe.lint.view import View
 from netprobe.model.flow import Pod, Protocol
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import (

@@ -1,18 +1,26 @@
-"""`--fix`: the findings of a file fixed in its text, one by one."""
+"""`--fix`: the findings of a file fixed in its text, one by one; and what that opens and closes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.lint.finding import Finding
+from netprobe.lint.linter import Linted
 from netprobe.manifests.encoding import Encoding, read_exactly
 from netprobe.manifests.text_edit import NotEditableError, TextEdit, edited, locate
 from netprobe.manifests.text_edit import edits as edits_of
 
+if TYPE_CHECKING:
+    from netprobe.explain import Advisor
+
 Save: TypeAlias = Callable[[Path, Iterable[str], Encoding], None]
+
+MOST_CHECKED = 100
+"""Fixes whose effects are worked out; a report has seldom more, and each is simulated."""
+BREAKS = "not by --fix, since a declared flow would turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +94,21 @@ def fix_files(findings: Iterable[Finding], save: Save) -> list[Fixed]:
         if results[-1].fixed:
             save(Path(file), [results[-1].text], found[1])
     return results
+
+
+def with_effects(linted: Linted, advisor: Advisor) -> Linted:
+    """The findings, each with what its fix would change. `advisor` knows the cluster and what is declared."""
+    left = MOST_CHECKED
+    found: list[Finding] = []
+    for finding in linted.findings:
+        known = (finding.patch.kind, finding.patch.name) in advisor.world.policies
+        if finding.fix and known and left:
+            left -= 1
+            effects = advisor.described([finding.patch])
+            if effects is None:
+                suggestion = f"{finding.suggestion} ({BREAKS})" if finding.suggestion else BREAKS
+                finding = replace(finding, fix=(), suggestion=suggestion)  # noqa: PLW2901
+            else:
+                finding = replace(finding, effects=effects)  # noqa: PLW2901
+        found.append(finding)
+    return replace(linted, findings=tuple(found))

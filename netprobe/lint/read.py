@@ -11,7 +11,7 @@ from typing import Any
 from netprobe.errors import InputError, Problem
 from netprobe.explain import Advisor
 from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
-from netprobe.lint.effects import with_effects
+from netprobe.lint.fix import with_effects
 from netprobe.lint.known import Known, known
 from netprobe.lint.linter import Linted, lint
 from netprobe.lint.view import Refused, View, folder

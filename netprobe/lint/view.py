@@ -13,18 +13,16 @@ from typing import Any, TypeVar
 from netprobe.lint.cover import peers_meet
 from netprobe.lint.indexes import AddressIndex, PodIndex
 from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
+from netprobe.lint.located import LocatedRule, located_rules, reached
 from netprobe.lint.selector_sets import implies
 from netprobe.lint.walk import Walks
-from netprobe.manifests.change import pointer
 from netprobe.manifests.kinds import WORKLOADS
 from netprobe.manifests.repeats import Repeat
 from netprobe.model.cluster import Cluster, Service
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
-    CLUSTER_NETWORK_POLICY,
     NETWORK_POLICY,
-    Action,
     Direction,
     IPBlock,
     Origin,
@@ -40,60 +38,11 @@ from netprobe.simulate.compared import Ports, outside
 from netprobe.simulate.tiers import in_order, unplaced
 
 P = TypeVar("P", bound=Peer)
-LISTS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedRule:
-    """A rule of a policy, with the paths of its parts in the object, for messages and fixes."""
-
-    policy: Policy
-    direction: Direction
-    index: int
-    rule: Rule
-
-    @property
-    def path(self) -> str:
-        return f"spec.{self.direction.value}[{self.index}]"
-
-    @property
-    def action(self) -> str:
-        """As the kind of the policy spells it."""
-        action = self.rule.action
-        accepts = action is Action.ALLOW and self.policy.kind == CLUSTER_NETWORK_POLICY
-        return "Accept" if accepts else action.value.capitalize()
-
-    @property
-    def list_name(self) -> str:
-        """ "from" or "to"."""
-        return LISTS[self.direction]
-
-    def peer_path(self, index: int) -> str:
-        return f"{self.path}.{self.list_name}[{index}]"
-
-    def port_path(self, index: int) -> str:
-        return f"{self.path}.ports[{index}]"
-
-    def pointer(self, *more: str | int) -> str:
-        """The JSON Pointer of the rule, or of something in it."""
-        return pointer("spec", self.direction.value, self.index, *more)
-
-
-def located_rules(policy: Policy) -> Iterator[LocatedRule]:
-    """Every rule that has an effect."""
-    for direction in Direction:
-        for index, rule in enumerate(policy.rules(direction) or ()):
-            yield LocatedRule(policy, direction, index, rule)
 
 
 def folder(file: str) -> str:
     """The folder of a file: the files of one folder belong together."""
     return str(PurePath(file).parent)
-
-
-def written(policy: Policy, path: str) -> bool:
-    """Whether the manifest contains this path. False without a file."""
-    return policy.origin is not None and path in policy.origin.places
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,14 +212,6 @@ class View:
                 found[namespace].append((f"{kind}/{own}", labels))
         return found
 
-    def peer_namespaces(self, policy: Policy, path: str) -> Selector | None:
-        """The namespaceSelector next to a podSelector at a path; None for that of the policy's subject."""
-        for located in located_rules(policy):
-            for index, peer in enumerate(located.rule.peers):
-                if path == f"{located.peer_path(index)}.podSelector" and isinstance(peer, PodPeer):
-                    return peer.namespaces
-        return None
-
     @property
     def rules(self) -> Iterator[LocatedRule]:
         for policy in self.cluster.policies:
@@ -375,14 +316,6 @@ def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
     for policy in policies:
         found[policy.ref.namespace].append(policy)
     return found
-
-
-def reached(located: LocatedRule) -> tuple[PodPeer, ...]:
-    """The destination pods of a rule as peers: for ingress, the subjects of the policy."""
-    if located.direction is Direction.INGRESS:
-        return (PodPeer(located.policy.subject.pods),)
-    peers = tuple(peer for peer in located.rule.peers if isinstance(peer, PodPeer))
-    return peers if len(peers) == len(located.rule.peers) else ()
 
 
 def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:

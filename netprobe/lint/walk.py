@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from netprobe.lint.located import LocatedRule
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, Tier
 from netprobe.simulate import Evaluation
@@ -30,6 +31,17 @@ class Step:
     rule: int | None
     action: Action
     peers: int
+
+    def located(self, direction: Direction) -> LocatedRule | None:
+        rules = self.policy.rules(direction) or ()
+        return None if self.rule is None else LocatedRule(self.policy, direction, self.rule, rules[self.rule])
+
+    def described(self, direction: Direction) -> tuple[str, str]:
+        """ "this Deny", or that the end of a tier denies, and the path of it."""
+        located = self.located(direction)
+        if located is None:
+            return f"the end of the tier {self.tier.name}, which denies,", "spec.tier"
+        return f"this {located.action}", located.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,7 @@ and a rule lists ports while no policy opens 15008 for those pods.
 
 Example:
 
-      apiVersion: v1
-      kind: Namespace
-      metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}
+      {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio.io/dataplane-mode: ambient}}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy

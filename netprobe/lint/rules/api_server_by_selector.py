@@ -35,7 +35,8 @@ from ipaddress import ip_network
 
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.located import LocatedRule
+from netprobe.lint.view import View
 from netprobe.model.flow import Protocol, ServiceRef
 from netprobe.model.policy import Direction, IPBlock, PodPeer, PortRange, Rule
 from netprobe.model.text import listed

@@ -24,8 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import written
 from netprobe.lint.selector_sets import implies
-from netprobe.lint.view import View, written
+from netprobe.lint.view import View
 
 SEVERITY = Severity.WARNING
 

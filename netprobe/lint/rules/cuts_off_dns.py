@@ -25,10 +25,8 @@ Example:
           - {action: Pass, to: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}
           - {action: Deny, to: [{namespaces: {}}]}
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop}
-      spec: {containers: [{name: web, image: nginx}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop},
+        spec: {containers: [{name: web, image: nginx}]}}
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.lint.dns import Resolvers
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.view import View
 from netprobe.lint.walk import Step, Subjects, Walks
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import External, Pod, PodRef, Protocol, ServiceRef
@@ -138,12 +136,7 @@ def _cutting(walks: Walks, subjects: Subjects, target: _Target) -> Step | None:
 
 def _finding(walks: Walks, subjects: Subjects, step: Step, target: _Target) -> Finding:
     client = walks.evaluation.groups[subjects.groups[0]].members[0]
-    rules = step.policy.egress or ()
-    if step.rule is None:
-        what, path = f"the end of the tier {step.tier.name}, which denies,", "spec.tier"
-    else:
-        located = LocatedRule(step.policy, Direction.EGRESS, step.rule, rules[step.rule])
-        what, path = f"this {located.action}", located.path
+    what, path = step.described(Direction.EGRESS)
     return Finding.about(
         step.policy,
         path,

@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.located import LocatedRule
+from netprobe.lint.view import View
 from netprobe.model.policy import Direction, IPBlock, PortRange
 
 SEVERITY = Severity.WARNING

@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, written
+from netprobe.lint.located import LocatedRule, written
+from netprobe.lint.view import View
 from netprobe.model.policy import ANY_PEER, ANY_PORT
 
 SEVERITY = Severity.WARNING

@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.located import LocatedRule
+from netprobe.lint.view import View
 from netprobe.model.policy import IPBlock, Network
 from netprobe.policies.address import parse_address, parse_block
 

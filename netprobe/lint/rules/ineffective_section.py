@@ -37,7 +37,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, written
+from netprobe.lint.located import written
+from netprobe.lint.view import View
 from netprobe.model.policy import Direction, Policy
 
 SEVERITY = Severity.ERROR

@@ -40,7 +40,8 @@ from operator import or_
 from netprobe.lint.cover import is_blanket, peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.known import ALWAYS_THERE
-from netprobe.lint.view import View, workloads, written
+from netprobe.lint.located import written
+from netprobe.lint.view import View, workloads
 from netprobe.model.flow import Pod
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (

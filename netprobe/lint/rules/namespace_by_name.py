@@ -28,8 +28,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule
 from netprobe.lint.selector_sets import keys, only
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.view import View
 from netprobe.manifests.change import Operation
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer

@@ -50,8 +50,9 @@ from collections.abc import Collection, Iterator
 from netprobe.lint.cover import selects_everything
 from netprobe.lint.dns import Resolvers, tcp_only
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule, located_rules
 from netprobe.lint.selector_sets import disjoint, implies
-from netprobe.lint.view import LocatedRule, View, located_rules, workloads
+from netprobe.lint.view import View, workloads
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import Policy, PortRange

@@ -25,7 +25,8 @@ from collections.abc import Iterable, Iterator
 from netprobe.explain.phrases import describe_peer
 from netprobe.lint.cover import peer_within, selects_everything
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, written
+from netprobe.lint.located import LocatedRule, written
+from netprobe.lint.view import View
 from netprobe.model.flow import ContainerPort, Protocol
 from netprobe.model.policy import ANY_PORT, AnyPeer, Direction, Peer, PodPeer
 from netprobe.model.text import listed

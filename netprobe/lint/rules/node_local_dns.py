@@ -38,7 +38,8 @@ from ipaddress import ip_network
 
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, located_rules
+from netprobe.lint.located import located_rules
+from netprobe.lint.view import View
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Direction, IPBlock, Network, PodPeer, PortRange, Rule
 

@@ -8,11 +8,9 @@ It is reported if known pods that the policy selects have addresses of both fami
 
 Example:
 
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop, labels: {app: web}}
-      spec: {containers: [{name: web, image: web}]}
-      status: {phase: Running, podIPs: [{ip: 10.0.0.7}, {ip: "fd00::7"}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}},
+        spec: {containers: [{name: web, image: web}]},
+        status: {phase: Running, podIPs: [{ip: 10.0.0.7}, {ip: "fd00::7"}]}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy

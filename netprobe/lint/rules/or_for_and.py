@@ -32,8 +32,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule, written
 from netprobe.lint.selector_sets import impossible, only
-from netprobe.lint.view import LocatedRule, View, written
+from netprobe.lint.view import View
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer
 

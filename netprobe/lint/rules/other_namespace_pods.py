@@ -28,9 +28,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.selector_sets import impossible
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.view import View
 from netprobe.model.labels import EVERYTHING, NAME_LABEL
 from netprobe.model.policy import PodPeer
 from netprobe.model.text import listed

@@ -26,7 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import View, located_rules
+from netprobe.lint.located import located_rules
+from netprobe.lint.view import View
 from netprobe.model.policy import (
     CALICO_KINDS,
     STANDARD_TIERS,

@@ -8,11 +8,9 @@ It is reported if known pods have addresses in a small block (/24 or smaller).
 
 Example:
 
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: api, namespace: production, labels: {app: api}}
-      spec: {containers: [{name: api, image: api}]}
-      status: {phase: Running, podIP: 10.244.1.7, podIPs: [{ip: 10.244.1.7}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api}},
+        spec: {containers: [{name: api, image: api}]},
+        status: {phase: Running, podIP: 10.244.1.7, podIPs: [{ip: 10.244.1.7}]}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy

@@ -28,8 +28,9 @@ from typing import TypeVar
 
 from netprobe.lint.cover import peer_within, ports_within, rule_within
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule, located_rules
 from netprobe.lint.rules.or_for_and import pairs
-from netprobe.lint.view import LocatedRule, View, located_rules
+from netprobe.lint.view import View
 from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction, Policy
 

@@ -36,7 +36,8 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import peer_within, ports_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, located_rules
+from netprobe.lint.located import LocatedRule, located_rules
+from netprobe.lint.view import View
 from netprobe.model.policy import IPBlock, Network
 
 SEVERITY = Severity.WARNING

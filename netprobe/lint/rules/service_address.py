@@ -8,10 +8,8 @@ It is reported if a known Service has its address in the block, and no known pod
 
 Example:
 
-      apiVersion: v1
-      kind: Service
-      metadata: {name: kubernetes, namespace: default}
-      spec: {clusterIP: 10.96.0.1, ports: [{port: 443, targetPort: 6443}]}
+      {apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default},
+        spec: {clusterIP: 10.96.0.1, ports: [{port: 443, targetPort: 6443}]}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy

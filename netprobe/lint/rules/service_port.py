@@ -9,15 +9,11 @@ well. `--fix` writes the target port.
 
 Example:
 
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop, labels: {app: web}}
-      spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}},
+        spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}}
       ---
-      apiVersion: v1
-      kind: Service
-      metadata: {name: web, namespace: shop}
-      spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+      {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},
+        spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy
@@ -36,7 +32,8 @@ from dataclasses import dataclass
 
 from netprobe.lint.cover import ports_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, reached, workloads
+from netprobe.lint.located import LocatedRule, reached
+from netprobe.lint.view import View, workloads
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import Pod, PodRef, Protocol
 from netprobe.model.labels import Selector

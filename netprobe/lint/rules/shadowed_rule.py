@@ -57,8 +57,9 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule
 from netprobe.lint.selector_sets import keys, only
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.view import View
 from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,

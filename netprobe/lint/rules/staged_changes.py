@@ -13,10 +13,8 @@ Example:
     - spec: {types: [Ingress]}
     + spec: {selector: app == 'api', types: [Ingress]}
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop}
-      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop},
+        spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}}
 """
 
 from __future__ import annotations

@@ -37,30 +37,38 @@ from collections.abc import Iterable, Iterator
 
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.selector_sets import terms
-from netprobe.lint.view import View, all_selectors
+from netprobe.lint.view import View
 from netprobe.manifests.workload import template_path
 from netprobe.model.labels import Selector
+from netprobe.model.policy import PodPeer, Policy
 from netprobe.model.text import listed
 
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    for policy, path, selector in all_selectors(view):
-        if path.endswith("namespaceSelector"):
-            continue
-        homes = [policy.ref.namespace]
-        if (namespaces := view.peer_namespaces(policy, path)) is not None:
-            homes = list(view.namespaces(namespaces))
-        owners = mislabelled(view, homes, selector)
-        if owners:
-            kind = owners[0].partition("/")[0]
-            yield Finding.about(
-                policy,
-                path,
-                f"{listed(owners)} itself has the labels {selector}, its pods do not",
-                suggestion=f"put the labels into {template_path(kind)}.metadata.labels",
-            )
+    for policy in view.cluster.policies:
+        yield from _findings(view, policy, "spec.podSelector", [policy.ref.namespace], policy.subject.pods)
+    for located, index, peer in view.all_peers(PodPeer):
+        homes: Iterable[str] = [located.policy.ref.namespace]
+        if peer.namespaces is not None:
+            homes = view.namespaces(peer.namespaces)
+        path = f"{located.peer_path(index)}.podSelector"
+        yield from _findings(view, located.policy, path, homes, peer.pods)
+
+
+def _findings(
+    view: View, policy: Policy, path: str, homes: Iterable[str], selector: Selector
+) -> Iterator[Finding]:
+    owners = mislabelled(view, homes, selector)
+    if owners:
+        kind = owners[0].partition("/")[0]
+        yield Finding.about(
+            policy,
+            path,
+            f"{listed(owners)} itself has the labels {selector}, its pods do not",
+            suggestion=f"put the labels into {template_path(kind)}.metadata.labels",
+        )
 
 
 def mislabelled(view: View, namespaces: Iterable[str], selector: Selector) -> list[str]:

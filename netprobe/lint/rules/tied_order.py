@@ -36,7 +36,8 @@ from itertools import combinations, groupby
 
 from netprobe.lint.cover import at_home, peers_meet, ports_meet
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View, located_rules
+from netprobe.lint.located import LocatedRule, located_rules
+from netprobe.lint.view import View
 from netprobe.model.policy import NETWORK_POLICY, PRIORITY_KINDS, Action, Policy
 
 SEVERITY = Severity.WARNING

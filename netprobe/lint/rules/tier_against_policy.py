@@ -30,15 +30,11 @@ Example:
       metadata: {name: default-deny, namespace: shop}
       spec: {podSelector: {}, policyTypes: [Ingress]}
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop}
-      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop},
+        spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}}
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: api, namespace: shop}
-      spec: {containers: [{name: api, image: api}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: shop},
+        spec: {containers: [{name: api, image: api}]}}
 
 Example:
 
@@ -64,15 +60,11 @@ Example:
         podSelector: {}
         ingress: [{ports: [{port: 80}]}]
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop}
-      spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop},
+        spec: {containers: [{name: web, image: nginx, ports: [{containerPort: 80}]}]}}
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: api, namespace: shop}
-      spec: {containers: [{name: api, image: api}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: shop},
+        spec: {containers: [{name: api, image: api}]}}
 """
 
 from __future__ import annotations
@@ -81,7 +73,7 @@ from collections.abc import Iterator
 
 from netprobe.lint.cover import is_blanket
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.view import LocatedRule, View
+from netprobe.lint.view import View
 from netprobe.lint.walk import Step, Subjects, Walks
 from netprobe.model.flow import Family
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy
@@ -117,7 +109,7 @@ def _against(
             return
         key = (step.policy.ref, subjects.direction, step.rule)
         opened = step.peers & ~allowed & others if step.action is Action.ALLOW else 0
-        denies = step.action is Action.DENY and (step.rule is None or _is_blanket(step, subjects.direction))
+        denies = step.action is Action.DENY and _is_blanket(step, subjects.direction)
         closed = step.peers & allowed & others if denies else 0
         if (opened or closed) and key not in reported:
             reported.add(key)
@@ -126,27 +118,25 @@ def _against(
 
 
 def _is_blanket(step: Step, direction: Direction) -> bool:
-    return is_blanket((step.policy.rules(direction) or ())[step.rule or 0])
+    """Whether it is the end of a tier, or a rule for all pods and ports."""
+    located = step.located(direction)
+    return located is None or is_blanket(located.rule)
 
 
 def _finding(step: Step, direction: Direction, policies: list[Policy], sample: str) -> Finding:
-    names = listed(f"{policy.ref}" for policy in policies)
+    what, path = step.described(direction)
     allows = step.action is Action.ALLOW
     does, would = ("opens", "deny") if allows else ("closes", "allow")
-    against = f"{does} what NetworkPolicy {names} would {would}, such as {sample}"
+    suggestion = "use Pass if NetworkPolicies should decide"
     if step.rule is None:
-        return Finding.about(
-            step.policy,
-            "spec.tier",
-            f"the end of the tier {step.tier.name}, which denies, {against}",
-            suggestion="add a last rule with action Pass, or set the tier's defaultAction to Pass",
-        )
-    located = LocatedRule(step.policy, direction, step.rule, (step.policy.rules(direction) or ())[step.rule])
+        suggestion = "add a last rule with action Pass, or set the tier's defaultAction to Pass"
+    elif not allows:
+        suggestion += ", or the tier Baseline for a default"
     return Finding.about(
         step.policy,
-        located.path,
-        f"this {located.action} in the tier {step.tier.name} {against}",
-        suggestion="use Pass if NetworkPolicies should decide"
-        + ("" if allows else ", or the tier Baseline for a default"),
+        path,
+        f"{what}{'' if step.rule is None else f' in the tier {step.tier.name}'} {does} what NetworkPolicy "
+        f"{listed(f'{policy.ref}' for policy in policies)} would {would}, such as {sample}",
+        suggestion=suggestion,
         severity=SEVERITY if _is_blanket(step, direction) else Severity.NOTE,
     )

@@ -8,10 +8,8 @@ configured.
 
 Example:
 
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: api, namespace: production, labels: {app: api}}
-      spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: api, namespace: production, labels: {app: api}},
+        spec: {containers: [{name: api, image: api, ports: [{name: http, containerPort: 8080}]}]}}
       ---
       apiVersion: networking.k8s.io/v1
       kind: NetworkPolicy

@@ -29,11 +29,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.located import LocatedRule, written
 from netprobe.lint.rules.or_for_and import pairs
 from netprobe.lint.rules.other_namespace_pods import elsewhere
 from netprobe.lint.rules.template_labels import mislabelled
 from netprobe.lint.selector_sets import impossible, keys, only, terms
-from netprobe.lint.view import LocatedRule, View, written
+from netprobe.lint.view import View
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.policy import PodPeer, Policy
 from netprobe.model.text import listed

@@ -14,10 +14,8 @@ Example:
     +   selector: app == 'web'
         types: [Ingress]
       ---
-      apiVersion: v1
-      kind: Pod
-      metadata: {name: web, namespace: shop, labels: {app: web}}
-      spec: {containers: [{name: web, image: nginx}]}
+      {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}},
+        spec: {containers: [{name: web, image: nginx}]}}
 """
 
 from __future__ import annotations
