@@ -159,9 +159,8 @@ def command(
     from netprobe.cli import signals
     from netprobe.cli.emit import write
     from netprobe.cli.invoke import say
-    from netprobe.conformance import expected_failures
     from netprobe.conformance import shard as shards
-    from netprobe.conformance.baseline import Baseline
+    from netprobe.conformance.baseline import Baseline, load_expected_failures
     from netprobe.conformance.case import select_cases
     from netprobe.conformance.conformance_run import ConformanceRun
     from netprobe.conformance.load import builtin, load
@@ -185,7 +184,7 @@ def command(
         raise UsageError("--join takes the JSON reports of shards; file arguments need --join")
     if join and (include or exclude or only or shard):
         raise UsageError("--join cannot be combined with --include, --exclude, --only or --shard")
-    expected = expected_failures.load(known_file, every) if known_file else ()
+    expected = load_expected_failures(known_file, every) if known_file else ()
     results_folder = _writable(results, "--results")
     folder = _writable(history, "--history")
     known = Baseline.read(expected, Path(baseline) if baseline else None, folder, say)

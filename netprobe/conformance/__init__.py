@@ -13,7 +13,6 @@ case_fixture       one fixture: changes, canaries, and probing until stable
 case_pods          pods, a namespace and open connections that a case has while its policies are in force
 runner             runs cases on several fixtures in parallel
 result             results of cases and of a run; exit status
-expected_failures  the file of expected failures
 baseline           expected failures, the baseline and past runs applied to the results
 conformance_run    one run on the cluster of a command
 shard              JSON reports of several shards joined into one

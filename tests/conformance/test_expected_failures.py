@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.conformance.expected_failures import ExpectedFailure, load, triage
+from netprobe.conformance.baseline import ExpectedFailure, load_expected_failures, triage
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseResult, Triage
 from netprobe.errors import InputError
@@ -39,7 +39,7 @@ def test_what_is_expected_does_not_fail_a_run_until_its_day(
 def test_a_pattern_names_many(tmp_path: Path) -> None:
     path = tmp_path / "known.yaml"
     path.write_text('- {case: "ingress: port *", reason: not yet, until: 2027-03-01}\n')
-    (known,) = load(path, builtin())
+    (known,) = load_expected_failures(path, builtin())
     assert sum(map(known.holds, builtin())) == 34 - 7
     assert known.until == UNTIL
 
@@ -65,7 +65,7 @@ def test_what_is_wrong_is_reported_with_its_line(text: str, place: str, said: st
     path = tmp_path / "known.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        load(path, builtin())
+        load_expected_failures(path, builtin())
     (problem,) = caught.value.problems
     assert problem.place.startswith(f"{path}{place}")
     assert said in problem.message

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from netprobe.cli.conformance import command
-from netprobe.conformance import expected_failures
+from netprobe.conformance.baseline import load_expected_failures
 from netprobe.conformance.load import builtin
 from netprobe.probe.permission import CONFORMANCE, Need
 
@@ -86,7 +86,7 @@ def test_the_pods_keep_to_the_restricted_standard(name: str) -> None:
 def test_the_file_of_expected_failures_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "expect-failures"
     path.write_text(named("ConfigMap", "netprobe")["data"]["expect-failures"])
-    assert expected_failures.load(path, builtin()) == ()
+    assert load_expected_failures(path, builtin()) == ()
 
 
 def test_a_night_that_fails_is_in_the_history_of_the_workflow_too() -> None:
