@@ -85,7 +85,7 @@ def _some(pool: list[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]
     return st.lists(st.sampled_from(pool), max_size=len(pool))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(steps())
 def test_each_step_says_what_a_fresh_compiler_says(states: list[NetworkState]) -> None:
     before = None
