@@ -124,7 +124,7 @@ def _sites(path: Path) -> list[int]:
     return [
         index
         for index, (node, *_) in found
-        if not any(EQUIVALENT in line for line in lines[node.lineno - 1 : node.end_lineno])
+        if not any(EQUIVALENT in line for line in lines[max(node.lineno - 2, 0) : node.end_lineno])
     ]
 
 
