@@ -66,16 +66,6 @@ def test_what_it_prints_is_what_is_missing(kubeconfig: str, tmp_path: Path) -> N
             kubectl(kubeconfig, "delete", "-f", "-", stdin=text)
 
 
-def test_an_image_that_no_node_can_pull(kubeconfig: str) -> None:
-    image = "registry.invalid/alpine:3.20"
-    ended = netprobe("doctor", "--kubeconfig", kubeconfig, "--image", image, "--ready-timeout", "60s")
-    assert ended.status == 3
-    assert "registry.invalid/alpine" in ended.out
-    assert "to do: --image names one that the nodes can pull" in ended.out
-    assert "Could not tell whether this cluster enforces" in ended.out
-    nothing_left(kubeconfig)
-
-
 def test_a_cluster_that_restricts_every_namespace(
     kubeconfig: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
