@@ -145,13 +145,10 @@ def test_a_living_run_of_another_machine_is_spared_whatever_its_clock_shows(
     suite.write_text(NOWHERE)
     arguments = command("run", suite, "--kubeconfig", kubeconfig, "--ready-timeout", "5m")
     elsewhere = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere; exec "$@"', "sh", *arguments]
-    leases = ("get", "leases", "-A", "-l", "netprobe.dev/run", "-o")
     renewed = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     with subprocess.Popen(elsewhere, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        until(
-            lambda: "elsewhere/" in kubectl(kubeconfig, *leases, "jsonpath={.items[*].spec.holderIdentity}")
-        )
-        (namespace,) = kubectl(kubeconfig, *leases, "jsonpath={.items[*].metadata.namespace}").split()
+        until(lambda: bool(held_by("elsewhere", kubeconfig)))
+        (namespace,) = held_by("elsewhere", kubeconfig)
         patch = ("patch", "lease", "netprobe", "--type=merge", "-p")
         kubectl(kubeconfig, "-n", namespace, *patch, json.dumps({"spec": {"renewTime": renewed}}))
         cleaned = netprobe("clean", "--kubeconfig", kubeconfig)
@@ -160,3 +157,10 @@ def test_a_living_run_of_another_machine_is_spared_whatever_its_clock_shows(
     assert "waiting up to 20 s for a sign of life" in cleaned.err
     assert f"spared run {namespace.removeprefix('netprobe-')}" in cleaned.out + cleaned.err
     assert run.returncode == 143
+
+
+def held_by(host: str, kubeconfig: str) -> list[str]:
+    """The namespaces of the Leases of runs on a host."""
+    columns = "jsonpath={range .items[*]}{.spec.holderIdentity} {.metadata.namespace}{'\\n'}{end}"
+    lines = kubectl(kubeconfig, "get", "leases", "-A", "-l", "netprobe.dev/run", "-o", columns).splitlines()
+    return [line.split()[1] for line in lines if line.startswith(f"{host}/")]
