@@ -32,9 +32,12 @@ demo: setup  ## run two worked examples on the lab
 	$(BIN)/netprobe run manifests/two-tier/suite.yaml
 	$(BIN)/netprobe run manifests/five-workloads/suite.yaml
 
+# mypy works while tests wait for packets.
 test: setup  ## run every test that needs no cluster
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	$(BIN)/pytest -q -n 4 --dist loadfile --ignore tests/cluster
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest -q -n 4 --dist loadfile --ignore tests/cluster; tests=$$?; \
+	wait $$types || { echo "mypy has found errors, see above"; exit 1; }; exit $$tests
 
 test-lab-fuzz: setup  ## compare lab and simulator on random clusters for $$NETPROBE_FUZZ_SECONDS
 	NETPROBE_FUZZ_SECONDS=$${NETPROBE_FUZZ_SECONDS:-180} $(BIN)/pytest -q tests/lab -k fuzz
