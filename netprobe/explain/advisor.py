@@ -92,10 +92,21 @@ class Advisor:
 
     def suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
         """The best change that turns the verdict of a flow, whose sides are given; None if there is none."""
+        self._compare(flow)
         key = self.guards[0].cells.alike(flow)
         if key not in self._known:
             self._known[key] = self._suggest(flow, sides)
         return self._known[key]
+
+    def _compare(self, flow: Flow) -> None:
+        """Include the ends of a flow that are addresses outside, which nothing may have named before."""
+        known = {
+            end.address for end in (*self._externals, *(self._declared.outside if self._declared else ()))
+        }
+        ends = (end for end in (flow.source, flow.destination) if isinstance(end, External))
+        if new := [end for end in ends if end.address not in known]:
+            self._externals = (*self._externals, *new)
+            self.__dict__.pop("guards", None)
 
     def described(self, changes: Sequence[ObjectChange]) -> SideEffects | None:
         """What any changes open and close; None if they break a declared flow, or cannot be made."""

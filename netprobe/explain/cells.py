@@ -52,6 +52,11 @@ class Alike:
     def first(self) -> Member:
         return self.members[0]
 
+    def has(self, end: End) -> bool:
+        if isinstance(end, External):  # with or without a name
+            return isinstance(self.first, External) and self.first.address == end.address
+        return end in self.members
+
     def __str__(self) -> str:
         more = f" +{len(self.members) - 1}" if len(self.members) > 1 else ""
         return f"{self.first}{more}"
@@ -68,8 +73,8 @@ class Cell(NamedTuple):
         return (
             flow is not None
             and self.port == (flow.port, flow.protocol)
-            and flow.source in self.source.members
-            and flow.destination in self.destination.members
+            and self.source.has(flow.source)
+            and self.destination.has(flow.destination)
         )
 
     @property
@@ -102,8 +107,7 @@ class Cells:
         cluster = simulator.cluster
         named = dict.fromkeys((*externals, *(declared.outside if declared is not None else ())))
         families = sorted({a.version for pod in cluster.pods.values() for a in pod.addresses}) or [4]
-        taken = {external.address for external in named}
-        kinds = (each for each in outside((cluster,), families) if each.address not in taken)
+        kinds = outside((cluster,), families, [external.address for external in named])
         self._ports = Ports(cluster, cluster)
         self.other = self._ports.other
         on_ports: dict[object, set[PortNumber]] = defaultdict(set)

@@ -136,8 +136,12 @@ def _other(clusters: Iterable[Cluster], rules: Iterable[Rule]) -> int | None:
     return number or None
 
 
-def outside(clusters: Iterable[Cluster], families: Iterable[Family]) -> tuple[External, ...]:
+def outside(
+    clusters: Iterable[Cluster], families: Iterable[Family], besides: Iterable[Address] = ()
+) -> tuple[External, ...]:
     """One address of each kind, named for the kind: "203.0.113.0/24", "rest of 10.0.0.0/8".
+
+    `besides`: addresses that are compared anyway, so that none of them represents its kind.
 
     Blocks nest or are disjoint, so the smallest block around an address says which blocks it is in. There is
     one kind of address for each block, and one for the rest.
@@ -152,6 +156,7 @@ def outside(clusters: Iterable[Cluster], families: Iterable[Family]) -> tuple[Ex
         for address in (*pod.addresses, *pod.node_addresses)
     }
     taken |= {address for cluster in both for one in cluster.services.values() for address in one.addresses}
+    taken.update(besides)
     wanted = tuple(families)
     return tuple(
         External(address, name if len(wanted) == 1 or name != REST else f"{REST} (IPv{family})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from netprobe.explain import Advisor, document, explain, lines
 from netprobe.manifests import load
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.flow import External, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import PodPeer, Policy, PortRange, Rule
 from netprobe.model.verdict import Verdict
@@ -190,6 +191,18 @@ def test_a_side_effect_names_its_family_if_the_other_one_does_not_change() -> No
     assert change is not None
     assert {effect.family for effect in change.effects.opens} == {6}
     assert all(str(effect).endswith(" IPv6") for effect in change.effects.opens)
+
+
+def test_a_flow_is_no_side_effect_of_its_own_change() -> None:
+    """Its address may be the one that would stand for all others, and a Service's endpoint has no name."""
+    asked = Flow(PodRef("y", "b"), External(ip_address("198.51.100.1")), 443, via=Via.EXTERNAL)
+    opened = explain(Simulator(stage(DENY)), asked).change
+    assert opened is not None
+    assert opened.effects.opens == ()
+    everywhere = policy("y/p", egress=[rule(ports=[PortRange(Protocol.TCP, 443, 443)])])
+    closed = explain(Simulator(stage(everywhere)), asked).change
+    assert closed is not None
+    assert "any other address" in {effect.destination for effect in closed.effects.closes}
 
 
 def test_an_assumed_address_is_named() -> None:
