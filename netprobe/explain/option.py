@@ -204,8 +204,8 @@ class OptionMaker:
         """
         namespace = pod.ref.namespace
         own = [beside] if beside is not None else self.world.by_namespace.get(namespace, [])
-        origins = (policy.origin for policy in (*own, *self.world.cluster.policies))
-        place = next((origin for origin in origins if origin is not None and origin.line), None)
+        origins = (policy.origin for policy in own)
+        place = next((origin for origin in origins if origin and origin.line), self.world.some_origin)
         pods = describe_pods(own_labels(pod.labels))
         text = f"add a policy to {namespace} that selects {pods} {does}"
         if beside is not None:

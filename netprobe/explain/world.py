@@ -15,7 +15,7 @@ from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Source
-from netprobe.model.policy import Policy, PolicyRef
+from netprobe.model.policy import Origin, Policy, PolicyRef
 from netprobe.policies.kinds import BY_KEY, kind_of
 
 
@@ -56,6 +56,12 @@ class World:
         for policy in self.cluster.policies:
             found[policy.ref.namespace].append(policy)
         return found
+
+    @cached_property
+    def some_origin(self) -> Origin | None:
+        """The place of the first policy that was read from a file."""
+        origins = (policy.origin for policy in self.cluster.policies)
+        return next((origin for origin in origins if origin and origin.line), None)
 
     @cached_property
     def pods_by_workload(self) -> Mapping[tuple[str, str], list[Pod]]:
