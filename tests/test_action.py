@@ -96,25 +96,20 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(work, runner)
 
 
-def test_a_change_that_keeps_the_declaration_passes(checkout: Checkout) -> None:
-    review = checkout.review()
-    assert review.status == 0, review.output
-    assert review.page == review.comment
-    assert review.page.startswith("<!-- netprobe -->")
-    assert "worktree" not in review.output
-
-
-def test_a_mistake_fails_is_annotated_and_shows_what_opens(checkout: Checkout) -> None:
+def test_a_pull_request_is_reviewed_and_its_comment_is_kept_up_to_date(checkout: Checkout) -> None:
+    """The first push keeps the declaration; the next one makes a mistake; the last one cannot be read."""
+    held = checkout.review()
+    assert held.status == 0, held.output
+    assert held.page == held.comment
+    assert held.page.startswith("<!-- netprobe -->")
+    assert "worktree" not in held.output
+    assert "--method PATCH" not in held.calls
     (checkout.work / "policies" / "allow-dns.yaml").unlink()
-    first = checkout.review()
-    assert first.status == 1
-    assert "::error file=policies/" in first.output
-    assert "1 policy deleted" in first.comment
-    assert "--method PATCH" not in first.calls
-    assert "--method PATCH" in checkout.review().calls  # the next push changes the same comment
-
-
-def test_an_unreadable_manifest_is_status_2(checkout: Checkout) -> None:
+    wrong = checkout.review()
+    assert wrong.status == 1
+    assert "::error file=policies/" in wrong.output
+    assert "1 policy deleted" in wrong.comment
+    assert "--method PATCH" in wrong.calls
     (checkout.work / "policies" / "broken.yaml").write_text("kind: NetworkPolicy\nspec: [")
     assert checkout.review().status == 2
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import netprobe
+from netprobe.lab import Lab
 
 ROOT = Path(__file__).parent.parent
 TWO_TIER = ROOT / "manifests" / "two-tier" / "suite.yaml"
@@ -88,9 +89,9 @@ def test_a_suite_is_simulated_and_its_cluster_can_be_asked() -> None:
 
 
 @pytest.mark.lab
-def test_a_suite_is_run_on_a_lab() -> None:
+def test_a_suite_is_run_on_a_lab(lab: Lab) -> None:
     said: list[str] = []
-    report = netprobe.run_suite(netprobe.load_suite(TWO_TIER), progress=said.append)
+    report = netprobe.run_suite(netprobe.load_suite(TWO_TIER), lab=lab.name, progress=said.append)
     assert report.exit_status == 0
     assert all(row.observed is row.declared for _, row in report.rows())
     assert said

@@ -66,11 +66,11 @@ def test_the_example_project_passes_with_two_workers_and_warnings_as_errors(tmp_
     assert "4 passed" in output  # two flows and two functions
 
 
-def test_a_failure_shows_verdicts_and_the_deciding_policy(tmp_path: Path) -> None:
+def test_a_failure_shows_verdicts_and_the_deciding_policy(lab: Lab, tmp_path: Path) -> None:
     example_project(tmp_path)
     suite = tmp_path / "network" / "shop.yaml"
     suite.write_text(suite.read_text().replace("port: 5432, verdict: allow", "port: 5432, verdict: deny"))
-    status, output = run_pytest(tmp_path, "network/shop.yaml")
+    status, output = run_pytest(tmp_path, "network/shop.yaml", "--netprobe-lab", lab.name)
     assert status == 1
     assert "shop/web -> shop/db:5432/TCP: declared deny, simulated allow, observed allow" in output
     assert "ingress: shop/db-from-web rule 0 allows" in output
@@ -93,9 +93,8 @@ def test_files_that_nobody_named_and_other_kinds_are_left_alone(tmp_path: Path) 
     assert run_pytest(tmp_path, "network/policies/shop.yaml")[0] != 0
 
 
-@pytest.mark.parametrize("option", ["kubeconfig", "lab"])
-def test_a_suite_runs_on_the_cluster_that_is_named(lab: Lab, tmp_path: Path, option: str) -> None:
+def test_a_suite_runs_on_the_cluster_that_is_named(lab: Lab, tmp_path: Path) -> None:
     example_project(tmp_path)
-    value = lab.name if option == "lab" else str(lab.kubeconfig)
-    status, output = run_pytest(tmp_path, "network/shop.yaml", f"--netprobe-{option}", value)
+    named = ("--netprobe-kubeconfig", str(lab.kubeconfig))
+    status, output = run_pytest(tmp_path, "network/shop.yaml", *named)
     assert (status, "2 passed" in output) == (0, True), output

@@ -32,6 +32,7 @@ def completed(program: Program, line: str, **environ: str) -> list[str]:
         ("netprobe simulate -f nowhere.yaml --from f", []),
         ("netprobe conformance --only egress\\ to\\ the\\ a", ["egress to the address of one pod"]),
         ("netprobe graph -o s", ["svg"]),
+        ("netprobe comp", ["completion"]),
     ],
 )
 def test_values(program: Program, tmp_path: Path, line: str, values: list[str]) -> None:

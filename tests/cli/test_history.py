@@ -78,12 +78,9 @@ def test_debug_documents_follow_their_schema(program: Program) -> None:
         jsonschema.validate(json.loads(done.stdout), schema)
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"apiVersion": "netprobe/v1alpha1", "kind": "Report", "flows": []}']
-)
-def test_what_is_not_a_report_is_refused(program: Program, tmp_path: Path, text: str) -> None:
+def test_what_is_not_the_report_of_a_run_is_refused(program: Program, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    path.write_text(text)
+    path.write_text('{"apiVersion": "netprobe/v1alpha1", "kind": "Report", "flows": []}')
     done = program("diff", str(path), str(path))
     assert (done.returncode, done.stdout) == (2, "")
     assert str(path) in done.stderr

@@ -29,17 +29,20 @@ def text(report: Report, format_: str, style: Style = Style()) -> str:  # noqa: 
     return "".join(FORMATS.render(report, format_, style))
 
 
-@pytest.mark.parametrize("format_", [name for name in FORMATS.names if name not in {"html", "yaml"}])
-@pytest.mark.parametrize("make", [sample, all_well, unenforced])
-def test_golden(make: Callable[[], Report], format_: str, golden: Golden) -> None:
-    golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))
+@pytest.mark.parametrize("make", [sample, unenforced])
+def test_golden(make: Callable[[], Report], golden: Golden) -> None:
+    """`unenforced` in the formats that show its two steps and its problems."""
+    left_out = {"html", "yaml"} if make is sample else {"html", "yaml", "wide", "matrix", "metrics"}
+    for format_ in FORMATS.names:
+        if format_ not in left_out:
+            golden(f"{make.__name__}.{format_}.{NAMES.get(format_, 'txt')}", text(make(), format_))
 
 
-@pytest.mark.parametrize("make", SAMPLES)
-def test_json_and_yaml_are_one_document_that_keeps_the_schema(make: Callable[[], Report]) -> None:
-    document = json.loads(text(make(), "json"))
-    assert document == yaml.safe_load(text(make(), "yaml"))
-    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+def test_json_and_yaml_are_one_document_that_keeps_the_schema() -> None:
+    for make in SAMPLES:
+        document = json.loads(text(make(), "json"))
+        assert document == yaml.safe_load(text(make(), "yaml"))
+        jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
 def test_the_schema_is_one_and_refuses_what_is_not_in_the_contract() -> None:
@@ -172,13 +175,9 @@ def test_a_long_table_puts_pods_that_behave_alike_into_one_row() -> None:
     assert "1,560 flows: 1,560 decided" in shown
 
 
-@pytest.mark.parametrize(("make", "status"), [(sample, 1), (all_well, 0), (unenforced, 1), (hostile, 1)])
-def test_the_exit_status_of_a_report(make: Callable[[], Report], status: int) -> None:
-    assert make().exit_status == status
-
-
 def test_a_problem_is_status_3_and_no_enforcement_is_status_1() -> None:
     """Even if all flows are as expected."""
+    assert (all_well().exit_status, sample().exit_status) == (0, 1)
     assert replace(all_well(), problems=("left behind",)).exit_status == 3
     report = replace(all_well(), enforcement="Nothing is enforced.")
     assert report.exit_status == 1

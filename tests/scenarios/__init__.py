@@ -134,11 +134,8 @@ SCENARIOS = (
         facts="""
             frontend/web      backend/api       8080/TCP  allow
             frontend/web      backend/api       9100/TCP  deny
-            frontend/web      frontend/admin    80/TCP    deny
             frontend/web      database/primary  5432/TCP  deny
             backend/api       database/primary  5432/TCP  allow
-            backend/api       frontend/web      80/TCP    deny
-            database/primary  backend/api       8080/TCP  deny
             database/primary  database/replica  5432/TCP  deny
             database/primary  dns/coredns       53/UDP    allow
             dns/coredns       frontend/web      80/TCP    deny
@@ -163,30 +160,18 @@ SCENARIOS = (
         facts="""
             customer                frontend/gateway       443/TCP    allow
             customer                frontend/gateway       9100/TCP   deny
-            customer                frontend/web           8080/TCP   deny
             card-network            frontend/gateway       443/TCP    deny
             frontend/gateway        frontend/web           8080/TCP   allow
-            frontend/gateway        backend/orders         8080/TCP   deny
             frontend/web            backend/orders         8080/TCP   allow
-            frontend/web            backend/payments       8443/TCP   deny
             frontend/web            data/postgres          5432/TCP   deny
-            frontend/web            frontend/mobile-api    8080/TCP   deny
             backend/orders          backend/payments       8443/TCP   allow
-            backend/payments        backend/orders         8080/TCP   deny
             backend/orders          data/postgres          5432/TCP   allow
-            backend/cart            data/postgres          5432/TCP   deny
-            backend/cart            data/redis             6379/TCP   allow
-            backend/mailer          data/queue             5672/TCP   allow
             backend/payments        card-network           443/TCP    allow
             backend/orders          card-network           443/TCP    deny
-            data/postgres           data/redis             6379/TCP   deny
             monitoring/prometheus   data/postgres          9187/TCP   allow
             monitoring/prometheus   data/postgres          5432/TCP   deny
-            monitoring/grafana      monitoring/prometheus  9090/TCP   allow
             monitoring/grafana      backend/mailer         9100/TCP   allow
-            backend/mailer          monitoring/grafana     3000/TCP   deny
             data/queue              dns/coredns            53/UDP     allow
-            dns/coredns             data/queue             5672/TCP   deny
         """,
     ),
     Scenario(

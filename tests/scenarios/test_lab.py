@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.lab import Lab
-from tests.run.netprobe import netprobe
+from tests.run.netprobe import called
 from tests.scenarios import EACH, Scenario
 from tests.scenarios.rows import rows
 
@@ -13,8 +13,10 @@ pytestmark = pytest.mark.lab
 
 
 @EACH
-def test_the_lab_agrees_flow_for_flow(scenario: Scenario, lab: Lab) -> None:
-    ended = netprobe("run", scenario.suite, "--lab", lab.name, "-o", "json", timeout_s=300)
+def test_the_lab_agrees_flow_for_flow(
+    scenario: Scenario, lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = called(capsys, "run", scenario.suite, "--lab", lab.name, "-o", "json")
     assert ended.status == scenario.status, ended.err or ended.out
     table = rows(ended.report)
     assert len(table) == scenario.flows

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from netprobe.cli import main
 from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
-from tests.browser import CHROMIUM, Page, browser
+from tests.browser import CHROMIUM, Page
 from tests.report.graph.samples import build, cell, everybody, hostile
 from tests.scenarios import MANIFESTS
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
 ]
 
 SELECTED = "document.querySelectorAll('.node.chosen').length"
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page() -> AsyncIterator[Page]:
-    async with browser() as found:
-        yield found
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "page.html"
-
-
 def write(graph: Graph, path: Path) -> None:
     path.write_text("".join(GRAPH_FORMATS.render(graph, "html")), encoding="utf-8")
 
 
-def draw(example: str, path: Path) -> None:
-    assert main(["graph", str(MANIFESTS / example / "suite.yaml"), "--output-file", str(path)]) == 0
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The page of an example, which is written once."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    @cache
+    def draw(example: str) -> Path:
+        path = folder / f"{example}.html"
+        assert main(["graph", str(MANIFESTS / example / "suite.yaml"), "--output-file", str(path)]) == 0
+        return path
+
+    return draw
 
 
 async def panel(page: Page) -> str:
@@ -71,18 +70,16 @@ LINKS = {
 }
 
 
-async def test_a_link_to_a_pair_shows_the_reasons(path: Path, page: Page) -> None:
+async def test_a_link_to_a_pair_shows_the_reasons(drawn: Callable[[str], Path], page: Page) -> None:
     for (example, fragment), texts in LINKS.items():
-        draw(example, path)
-        await page.go(path, fragment)
+        await page.go(drawn(example), fragment)
         shown = await panel(page)
         assert [text for text in texts if text not in shown] == []
         assert page.errors == []
 
 
-async def test_keys_and_clicks(path: Path, page: Page) -> None:
-    draw("production-mistake", path)
-    await page.go(path)
+async def test_keys_and_clicks(drawn: Callable[[str], Path], page: Page) -> None:
+    await page.go(drawn("production-mistake"))
     focused = "document.activeElement.dataset.node"
     await page.ask("document.querySelector('.node[tabindex=\"0\"]').focus()")
     first = await page.ask(focused)
@@ -108,16 +105,14 @@ async def test_keys_and_clicks(path: Path, page: Page) -> None:
     assert page.errors == []
 
 
-async def test_light_dark_and_narrow(path: Path, page: Page) -> None:
-    draw("production-mistake", path)
-    await page.go(path)
+async def test_light_dark_and_narrow(drawn: Callable[[str], Path], page: Page) -> None:
+    await page.go(drawn("production-mistake"))
     await page.scheme("light")
     assert sum(await page.ask(BACKGROUND)) > 600
     await page.scheme("dark")
     assert sum(await page.ask(BACKGROUND)) < 150
     for example in ("production-mistake", "two-tier"):
-        draw(example, path)
-        await page.go(path)
+        await page.go(drawn(example))
         await page.width(500)
         await page.until("document.querySelector('#pane').clientWidth <= 500")
         assert await page.ask("document.documentElement.scrollWidth <= innerWidth")

@@ -69,7 +69,7 @@ def test_ends_are_alike_if_and_only_if_they_can_be_swapped() -> None:
     """The definition, by brute force on random matrices."""
     choose = random.Random(5)  # noqa: S311 (reproducible, not secret)
     merged = 0
-    for _ in range(300):
+    for _ in range(100):
         ends = [f"{'ab'[number % 2]}/p{number}" for number in range(choose.randint(2, 6))]
         verdicts = [Verdict.ALLOW] * choose.randint(1, 9) + [Verdict.DENY]
         cells = [cell(s, d, simulated=choose.choice(verdicts)) for s, d in itertools.permutations(ends, 2)]
@@ -81,7 +81,7 @@ def test_ends_are_alike_if_and_only_if_they_can_be_swapped() -> None:
             can_be_swapped = one.namespace == other.namespace and swapped == matrix
             assert (firsts[one] == firsts[other]) is can_be_swapped, (one, other, cells)
             merged += can_be_swapped
-    assert merged > 50, "hardly any two ends were alike"
+    assert merged > 20, "hardly any two ends were alike"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_bundling_never_adds_or_loses_a_flow() -> None:
     """On random graphs that are nearly complete, so that every rule is used."""
     choose = random.Random(11)  # noqa: S311 (reproducible, not secret)
     used: set[tuple[str, str]] = set()
-    for _ in range(120):
+    for _ in range(60):
         ends = [EndName(choose.choice("abcd"), f"p{n}") for n in range(choose.randint(3, 14))]
         ends += [EndName(None, f"host{n}") for n in range(choose.randint(0, 2))]
         gaps = choose.choice([0.0, 0.02, 0.1])
