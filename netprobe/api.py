@@ -7,10 +7,9 @@ of a file, `UsageError` for arguments that name nothing, others if a cluster did
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import product
 from os import PathLike
 from typing import TypeAlias
 
@@ -22,7 +21,7 @@ from netprobe.kube import live_objects
 from netprobe.lab import LabOptions
 from netprobe.manifests import from_objects, load
 from netprobe.model.cluster import Cluster as ClusterModel
-from netprobe.model.flow import End, External, Family, Flow, Protocol
+from netprobe.model.flow import External, Family, Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.driver import Mode
 from netprobe.run.driver import run as run_mode
@@ -32,7 +31,7 @@ from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo, Report, RunInfo
 from netprobe.run.simulated import pairs_step, suite_moments, suite_steps
 from netprobe.run.target import ClusterChoice
-from netprobe.simulate import AllPairs, Profile, Question, Simulator, read_question
+from netprobe.simulate import AllPairs, Profile, Simulator, read_question
 from netprobe.suite import Suite
 from netprobe.suite import load as load_suite_file
 
@@ -142,7 +141,7 @@ class Cluster:
 
         UsageError if a name stands for several pods.
         """
-        flows = list(self.flows(source, destination, port, protocol, family=family))
+        flows = self.flows(source, destination, port, protocol, family=family)
         if len(flows) != 1:
             raise UsageError(f"{source} and {destination} stand for {len(flows)} flows: name one pod each")
         return explain(Simulator(self.model, self.profile), flows[0])
@@ -177,26 +176,11 @@ class Cluster:
         protocol: str,
         *,
         family: Family | None = None,
-    ) -> Iterator[Flow]:
+    ) -> tuple[Flow, ...]:
         """The flows that two names and a port stand for; UsageError if a name matches nothing."""
-        destinations = self._ends(destination)
-        asked = None if port is None else ((port, Protocol(protocol)),)
-        question = Question(self.model, (), tuple(destinations), asked)
-        ports = {found for end in destinations for found in question.ports_of(end)}
-        if not ports and isinstance(port, str):
-            raise UsageError(f"{destination}: {simulate.unknown_port(question, port)}")
-        if port is None and len(ports) != 1:
-            declared = ", ".join(f"{number}/{p.value}" for number, p in sorted(ports)) or "no port"
-            raise UsageError(f"{destination} declares {declared}: say which port you mean")
-        for one, other in product(self._ends(source), destinations):
-            for number, chosen in question.ports_of(other) if isinstance(port, str) else ports:
-                yield replace(simulate.flow(one, other, number, chosen), family=family)
-
-    def _ends(self, name: str) -> list[End]:
-        found = simulate.ends(self.model, name, self.externals)
-        if not found:
-            raise UsageError(f"{name}: {simulate.unknown_end(self.model, name)}")
-        return found
+        asked = None if port is None else (port, Protocol(protocol))
+        found = simulate.named_flows(self.model, source, destination, asked, self.externals)
+        return tuple(replace(one, family=family) for one in found)
 
 
 def load_suite(path: Path) -> Suite:

@@ -101,9 +101,6 @@ def command(
 
     Exit status: 0 yes, 1 no, 2 for unusable input, 3 unknown.
     """
-    if pods.print_images:
-        print("\n".join(pods.images))
-        return 0
     if live:
         if ip_family is not None:
             raise UsageError("--live sends to every address of TO: it takes no --ip-family")
@@ -153,7 +150,7 @@ def _simulated(
             return 0, "", read.model.warnings
     except UnknownVerdictError as error:
         return 3, str(error), read.model.warnings
-    flow = next(iter(read.flows(*asked, family=FAMILIES[ip_family])))
+    flow = read.flows(*asked, family=FAMILIES[ip_family])[0]
     first, *_ = lines(explain(Simulator(read.model, read.profile), flow, suggest=False))
     return 1, first, read.model.warnings
 

@@ -172,9 +172,6 @@ def command(
     target, new_lab = resolve_target(ctx, cluster, lab)
     nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.lab_nodes
     new_lab = replace(new_lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
-    if pods.print_images:
-        print("\n".join(pods.images))
-        return 0
     every = (*builtin(), *(case for file in files for case in load(file)))
     cases = select_cases(every, include=include, exclude=exclude, only=only)
     if listing:

@@ -100,9 +100,6 @@ def command(
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    if pods.print_images:
-        print("\n".join(pods.images))
-        return 0
     live = bool(cluster) or ctx.obj.plugin
     if filenames and bool(cluster):
         raise UsageError("--context names another cluster than -f: use one of them")

@@ -72,9 +72,6 @@ def command(
     from netprobe.run.options import RunOptions
 
     target, new_lab = resolve_target(ctx, cluster, lab)
-    if pods.print_images:
-        print("\n".join(pods.images))
-        return 0
     options = RunOptions(
         target,
         new_lab,

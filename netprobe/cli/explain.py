@@ -26,7 +26,7 @@ from netprobe.cli.options import (
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import End, External, Flow
+from netprobe.model.flow import External, Flow
 from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
 from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
@@ -138,27 +138,19 @@ def _flows(
     cluster: Cluster, outside: Sequence[External], source: str, destination: str, port: PortArgument | None
 ) -> tuple[Flow, ...]:
     """The flows in question: several if one of the ends is a workload with several pods."""
-    from netprobe.simulate import Question, flow, unknown_port
+    from netprobe.simulate import named_flows
 
-    sources = _ends(cluster, outside, source, "FROM")
-    found = []
-    for to in _ends(cluster, outside, destination, "TO"):
-        question = Question(cluster, (to,), (to,), None if port is None else (port,))
-        declared = question.ports_of(to)
-        if port is not None and not declared:
-            raise UsageError(f"--port {port.number}: {unknown_port(question, str(port.number))}")
-        if len(declared) != 1:
-            ports = ", ".join(f"{number}/{protocol.value}" for number, protocol in declared) or "none"
-            raise UsageError(f"no port given: {to} declares {ports}; use --port")
-        found += [flow(one, to, *declared[0]) for one in sources if one != to or len(sources) == 1]
+    _name_one(cluster, outside, source, "FROM")
+    _name_one(cluster, outside, destination, "TO")
+    found = named_flows(cluster, source, destination, port, outside)
     if len(found) > MOST_FLOWS:
         raise UsageError(f"{source} -> {destination}: {len(found)} flows are too many to explain; name a pod")
-    return tuple(found)
+    return found
 
 
-def _ends(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> list[End]:
-    """The end with that name: a pod, a Service, an address; or the pods of the workload with that name."""
-    from netprobe.simulate import ends, unknown_end
+def _name_one(cluster: Cluster, outside: Sequence[External], text: str, name: str) -> None:
+    """UsageError for a pattern that matches several ends, unless they are the pods of one workload."""
+    from netprobe.simulate import ends
 
     found = ends(cluster, text, outside)
     workload = [
@@ -169,9 +161,6 @@ def _ends(cluster: Cluster, outside: Sequence[External], text: str, name: str) -
     if len(found) > 1 and found != workload:
         some = ", ".join(map(str, found[:3]))
         raise UsageError(f"{name} {text}: matches {len(found)} ends, such as {some}; name one")
-    if not found:
-        raise UsageError(f"{name} {text}: {unknown_end(cluster, text)}")
-    return found
 
 
 def _diff(explanation: Explanation) -> int:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -172,7 +173,7 @@ class PodFlags:
         )
 
 
-pod_options: Final = as_record(
+_pod_options: Final = as_record(
     "pods",
     PodFlags,
     click.option(
@@ -212,6 +213,19 @@ pod_options: Final = as_record(
     ),
     heading="Probe pods",
 )
+
+
+def pod_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of probe pods, as a PodFlags called `pods`; --print-images is answered here."""
+
+    @wraps(function)
+    def command(*arguments: Any, pods: PodFlags, **values: Any) -> Any:
+        if pods.print_images:
+            print("\n".join(pods.images))
+            return 0
+        return function(*arguments, pods=pods, **values)
+
+    return _pod_options(command)
 
 
 @dataclass(frozen=True, slots=True)

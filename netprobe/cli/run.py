@@ -230,9 +230,6 @@ def command(
     from netprobe.lab import begin
 
     target, new_lab = resolve_target(ctx, cluster, lab)
-    if pods.print_images:
-        print("\n".join(pods.images))
-        return 0
     starting = begin(new_lab) if target.is_ephemeral_lab else None
     if starting is not None:
         ctx.call_on_close(starting.cancel)

@@ -9,7 +9,7 @@ from netprobe.errors import NotFoundError, UsageError
 from netprobe.lab.trace import TRACE
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Flow, PodRef, Protocol
-from netprobe.simulate import PortAsked, ends, flow, read_question
+from netprobe.simulate import PortAsked, ends, named_flows
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
@@ -54,17 +54,10 @@ async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked
                 ("Service", text.removeprefix("svc:")) if text.startswith("svc:") else ("running pod", text)
             )
             raise UsageError(f"the lab has no {kind} {name}")
-    question = read_question(model, sources=[source], destinations=[target], ports=[port])
-    for end in (*question.sources, *question.destinations):
+    found = named_flows(model, source, target, port)
+    for end in (end for one in found for end in (one.source, one.destination)):
         if end in model.finished:
             raise UsageError(f"{end} has finished: it sends and answers nothing")
-    found = [
-        flow(one, other, *number)
-        for one in question.sources
-        for other in question.destinations
-        for number in question.ports_of(other)
-        if one != other or (len(question.sources), len(question.destinations)) == (1, 1)
-    ]
     if len(found) > MOST:
         raise UsageError(f"{source} and {target} stand for {len(found)} connections: name one pod each")
-    return found
+    return list(found)

@@ -23,10 +23,9 @@ from netprobe.simulate.question import (
     Question,
     ends,
     flow,
+    named_flows,
     port_numbers,
     read_question,
-    unknown_end,
-    unknown_port,
 )
 from netprobe.simulate.table import PairCounts, Table
 
@@ -53,9 +52,8 @@ __all__ = [
     "evaluate",
     "evaluate_both",
     "flow",
+    "named_flows",
     "port_numbers",
     "profile",
     "read_question",
-    "unknown_end",
-    "unknown_port",
 ]

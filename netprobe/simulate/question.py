@@ -151,6 +151,38 @@ def _matching(
     return tuple(found)
 
 
+def named_flows(
+    cluster: Cluster, source: str, destination: str, port: PortAsked | None, outside: Sequence[External] = ()
+) -> tuple[Flow, ...]:
+    """The flows that two names and a port stand for; the names are patterns of `read_question`.
+
+    Without a port it is the only one that the destination declares. A flow of a pod to itself is left out if
+    there are others. UsageError if a name matches nothing, or the port is not known.
+    """
+    for text in (source, destination):
+        if not ends(cluster, text, outside):
+            raise UsageError(f"{text}: {unknown_end(cluster, text)}")
+    sources, destinations = ends(cluster, source, outside), ends(cluster, destination, outside)
+    if isinstance(sources[0], ServiceRef):
+        raise UsageError(f"{source}: connections come from pods, not from Services")
+    question = Question(cluster, (*sources,), (*destinations,), None if port is None else (port,))
+    numbers = dict.fromkeys(number for end in destinations for number in question.ports_of(end))
+    if port is None and len(numbers) != 1:
+        declared = ", ".join(f"{number}/{protocol.value}" for number, protocol in numbers) or "no port"
+        raise UsageError(f"no port given: {destination} declares {declared}; name one")
+    if port is not None and not numbers:
+        raise UsageError(f"{destination}: {unknown_port(question, str(port[0]))}")
+    by_name = port is not None and isinstance(port[0], str)
+    alone = (len(sources), len(destinations)) == (1, 1)
+    return tuple(
+        flow(one, other, *number)
+        for one in sources
+        for other in destinations
+        for number in (question.ports_of(other) if by_name else numbers)
+        if one != other or alone
+    )
+
+
 def ends(cluster: Cluster, pattern: str, outside: Sequence[External] = ()) -> list[End]:
     """The ends that a pattern of `read_question` matches; none if there is no such pod or Service."""
     named: list[End] = [end for end in outside if str(end.address) == pattern or end.name == pattern]

@@ -131,10 +131,10 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
     ("arguments", "message"),
     [
         pytest.param(["a/b", "c/d"], "no policies given", id="no policies"),
-        pytest.param(["shop/web", "shop/x", "-f", "{c}"], "TO shop/x: no such pod", id="no such pod"),
+        pytest.param(["shop/web", "shop/x", "-f", "{c}"], "shop/x: no such pod", id="no such pod"),
         pytest.param(["shop/web", "shop/cart-*", "-f", "{c}"], "2 ends", id="more than one"),
         pytest.param(["shop/cart-1", "shop/web", "-f", "{c}"], "declares 80/TCP, 81/TCP", id="which port"),
-        pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares none", id="no port"),
+        pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares no port", id="no port"),
         pytest.param(["partner", "shop/web", "--suite", "{s}", "--step", "2"], "has 1", id="no such step"),
         pytest.param(
             ["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "--step needs --suite", id="a step"

@@ -119,8 +119,8 @@ def test_pod_options_reach_the_pod() -> None:
 
 
 def test_every_command_that_makes_pods_lists_its_images(program: Program) -> None:
-    for command in ("run", "doctor", "conformance"):
-        done = program(command, "--print-images", "--registry", "mirror.example/hub")
+    for command in ("run", "doctor", "conformance", "can a b", "debug a b"):
+        done = program(*command.split(), "--print-images", "--registry", "mirror.example/hub")
         assert (done.returncode, done.stdout) == (0, "mirror.example/hub/library/alpine:3.20\n"), done.stderr
 
 
