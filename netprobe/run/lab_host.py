@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netprobe.errors import LabError, NotFoundError
+from netprobe.errors import LabError, NotFoundError, UsageError
 from netprobe.kube import connect
 from netprobe.model.flow import External, Protocol
 from netprobe.probe.run_objects import ADDRESS, OUTSIDE
@@ -31,12 +31,12 @@ async def add_host(
 
 
 async def remove_host(kubeconfig: str, name: str) -> None:
-    """Delete a host and wait until it is gone; LabError if there is no such host."""
+    """Delete a host and wait until it is gone; UsageError if there is no such host."""
     async with connect(kubeconfig) as cluster:
         try:
             await cluster.delete("Pod", name, OUTSIDE)
         except NotFoundError:
-            raise LabError(f"the lab has no external host {name}") from None
+            raise UsageError(f"the lab has no external host {name}") from None
         async for event in cluster.watch("Pod", OUTSIDE):
             if event.object["metadata"]["name"] == name and event.type == "DELETED":
                 return
