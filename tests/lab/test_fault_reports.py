@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.netprobe import TWO_TIER, Ended, netprobe
+from netprobe.lab import Lab
+from tests.run.netprobe import TWO_TIER, Ended, called
 
 pytestmark = pytest.mark.lab
 
@@ -24,7 +25,7 @@ DENIED = [("frontend/web", 5432), ("frontend/web", 9187), ("backend/api", 9187)]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Bend:
+def run(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Bend:
     """The first example with one text of one of its files replaced by another."""
 
     def bent(file: str, old: str, new: str) -> Ended:
@@ -33,7 +34,8 @@ def run(tmp_path: Path) -> Bend:
         text = (folder / file).read_text()
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
         (folder / file).write_text(text.replace(old, new))
-        return netprobe("run", folder / "suite.yaml", "-o", "json", "--request-timeout", "4s")
+        given = ("--lab", lab.name, "-o", "json", "--request-timeout", "4s")
+        return called(capsys, "run", folder / "suite.yaml", *given)
 
     return bent
 
@@ -73,12 +75,3 @@ def test_a_rule_of_ingress_that_is_missed_is_a_mismatch(run: Bend) -> None:
     assert (row["status"], row["simulated"], row["observed"]) == ("mismatch", "allow", "deny")
     assert row["control"] == {"listener": "self", "path": "baseline"}
     assert ended.report["summary"]["mismatches"] == 1
-
-
-def test_an_exec_that_answers_after_the_deadline_is_unknown(run: Bend) -> None:
-    ended = run("suite.yaml", PG, f"{PG}, annotations: {{netprobe.dev/fault-exec: late=600}}")
-    assert ended.status == 3, ended.err or ended.out
-    from_pg = [row for row in ended.report["flows"] if row["from"] == "database/pg"]
-    assert {(row["status"], row["observed"]) for row in from_pg} == {("unknown", "unknown")}
-    assert all(row["reason"].startswith("exec") for row in from_pg)
-    assert ended.report["summary"]["mismatches"] == 0

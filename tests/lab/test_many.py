@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from netprobe.errors import LabError
 from netprobe.kube import connect
-from netprobe.lab import LabOptions, start
+from netprobe.lab import Lab
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
 from netprobe.probe import Fixture, Observed, Pace, Prober, Workbench
@@ -40,27 +39,19 @@ CLOSE_LATE = {
 PACE = Pace(start_s=2, many=1, late_s=0.0).on_lab(len(FLOWS))
 
 
-def observed() -> Observed:
-    async def run() -> Observed:
-        async with (
-            connect(lab.kubeconfig) as cluster,
-            Workbench(cluster, FIXTURE, lab=True) as bench,
-            Prober(cluster, bench.stations, FLOWS, canaries=bench.canaries, pace=PACE) as prober,
-        ):
-            await prober.baseline()
-            return await prober.observe(lambda: bench.apply(CLOSE_LATE))
-
-    try:
-        lab = start(LabOptions(nodes=2), ephemeral=True)
-    except LabError as error:
-        pytest.skip(f"no lab on this machine: {error}")
-    with lab:
-        return asyncio.run(run())
+async def observed(lab: Lab) -> Observed:
+    async with (
+        connect(lab.kubeconfig) as cluster,
+        Workbench(cluster, FIXTURE, lab=True) as bench,
+        Prober(cluster, bench.stations, FLOWS, canaries=bench.canaries, pace=PACE) as prober,
+    ):
+        await prober.baseline()
+        return await prober.observe(lambda: bench.apply(CLOSE_LATE))
 
 
-def test_in_bulk_a_failed_exec_is_unknown_and_a_denial_still_holds_twice() -> None:
+def test_in_bulk_a_failed_exec_is_unknown_and_a_denial_still_holds_twice(lab: Lab) -> None:
     assert PACE.method.bulk
-    seen = observed()
+    seen = asyncio.run(observed(lab))
     expected = {}
     for flow in FLOWS:
         source, destination = (end.name for end in (flow.source, flow.destination) if isinstance(end, PodRef))

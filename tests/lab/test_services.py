@@ -37,20 +37,21 @@ def spread(lab: Playground, source: str, host: str, port: int, endpoints: set[st
     assert used == endpoints
 
 
-def test_several_backends_behind_another_port(lab: Playground) -> None:
+def test_several_backends_behind_a_name_that_is_another_port_in_each(lab: Playground) -> None:
     lab.namespace("several")
     lab.apply(
-        "".join(pod(f"several/b{n}", "8080", labels={"app": "b"}, node=f"n{n}") for n in (1, 2))
-        + pod("several/never", "8080", labels={"app": "b"}, readinessGates=NEVER)
-        + service("several/b", "b", TCP_80)
+        "".join(pod(f"several/b{n}", f"web=808{n}", labels={"app": "b"}, node=f"n{n}") for n in (1, 2))
+        + pod("several/never", "web=8080", labels={"app": "b"}, readinessGates=NEVER)
+        + pod("several/other", "metrics=9100", labels={"app": "b"})
+        + service("several/b", "b", {"port": 80, "targetPort": "web"})
     )
     vip = lab.vip("several/b")
     lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
-    ends = {f"{lab.address(f'several/b{n}')}:8080" for n in (1, 2)}
+    ends = {f"{lab.address(f'several/b{n}')}:808{n}" for n in (1, 2)}
     lab.eventually(lambda: {end for end in lab.counted() if end in ends}, ends)
     spread(lab, "clients/one", vip, 80, ends)
     spread(lab, "clients/two", vip, 80, ends)
-    assert lab.probe("clients/one", vip, 8080) == REFUSED
+    assert lab.probe("clients/one", vip, 8081) == REFUSED
     lab.delete("Pod", "b1", "several")
     lab.eventually(lambda: len(ends & lab.counted().keys()), 1)
     (left,) = ends & lab.counted().keys()
@@ -124,6 +125,8 @@ def test_policies_see_the_pod_behind_the_service(lab: Playground) -> None:
     lab.apply(policy("seen/p", "s", ingress=[{"from": [far]}]))
     lab.eventually(both, [SILENT, OPEN])
     assert lab.probe("seen/far", "172.31.255.2", 30090) == OPEN
+    lab.patch("Pod", "seen/near", {"metadata": {"labels": {"app": "far"}}})
+    lab.eventually(both, [OPEN, OPEN])
     lab.delete("NetworkPolicy", "p", "seen")
 
     def egress(peer: object) -> str:

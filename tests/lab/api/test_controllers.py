@@ -10,12 +10,15 @@ from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 
-MAPS = "/api/v1/namespaces/{namespace}/configmaps"
-PODS = "/api/v1/namespaces/{namespace}/pods"
-EVENTS = "/api/v1/namespaces/{namespace}/events"
+SPACE = "/api/v1/namespaces/{namespace}"
+MAPS = f"{SPACE}/configmaps"
+PODS = f"{SPACE}/pods"
+EVENTS = f"{SPACE}/events"
 APPS = "/apis/apps/v1/namespaces/{namespace}"
 JOBS = "/apis/batch/v1/namespaces/{namespace}/jobs"
 MERGE = "application/merge-patch+json"
+TURN = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
+"""A change of a template."""
 
 
 def owner(obj: Object, **more: Any) -> Object:
@@ -33,39 +36,40 @@ async def test_dependents_are_deleted_with_their_last_owner(api: Api) -> None:
     await api.ok("DELETE", f"{MAPS}/one")
     kept = await api.until(f"{policies}/p", lambda p: len(p["metadata"]["ownerReferences"]) == 1)
     assert kept["metadata"]["ownerReferences"][0]["name"] == "two"
-    await api.ok("DELETE", f"{MAPS}/two")
-    await api.gone(f"{policies}/p")
-
-
-async def test_orphans_stay(api: Api) -> None:
-    one = await api.ok("POST", MAPS, {"metadata": {"name": "one"}})
-    await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(one)]}})
-    await api.ok("DELETE", f"{MAPS}/one", {"propagationPolicy": "Orphan"})
-    await api.gone(f"{MAPS}/one")
+    await api.ok("POST", MAPS, {"metadata": {"name": "d", "ownerReferences": [owner(two)]}})
+    await api.ok("DELETE", f"{MAPS}/two", {"propagationPolicy": "Orphan"})
+    await api.gone(f"{MAPS}/two")
     assert "ownerReferences" not in (await api.get(f"{MAPS}/d"))["metadata"]
+    three = await api.ok("POST", MAPS, {"metadata": {"name": "three"}})
+    metadata = {"name": "q", "ownerReferences": [owner(three)]}
+    await api.ok("POST", policies, {"metadata": metadata, "spec": {}})
+    await api.ok("DELETE", f"{MAPS}/three")
+    await api.gone(f"{policies}/q")
 
 
 async def test_deleting_a_namespace_deletes_its_objects(api: Api) -> None:
     await api.pod("p")
     await api.ready("p")
-    held = {"metadata": {"name": "m", "finalizers": ["example.com/hold"]}}
-    maps = "/api/v1/namespaces/{namespace}/configmaps"
-    await api.ok("POST", maps, held)
-    leaving = await api.ok("DELETE", "/api/v1/namespaces/{namespace}")
+    await api.ok("POST", MAPS, {"metadata": {"name": "m", "finalizers": ["example.com/hold"]}})
+    owned = {"name": f"{api.namespace}-owned", "ownerReferences": [owner(await api.get(SPACE))]}
+    await api.ok("POST", "/api/v1/namespaces", {"metadata": owned})
+    leaving = await api.ok("DELETE", SPACE)
     assert leaving["status"]["phase"] == "Terminating"
-    await api.gone("/api/v1/namespaces/{namespace}/pods/p")
-    error = await api.fails("POST", maps, {"metadata": {"name": "n"}})
+    await api.gone(f"{PODS}/p")
+    error = await api.fails("POST", MAPS, {"metadata": {"name": "n"}})
     assert error["reason"] == "Forbidden"
     assert error["details"]["causes"][0]["reason"] == "NamespaceTerminating"
-    assert (await api.get("/api/v1/namespaces/{namespace}"))["status"]["phase"] == "Terminating"
-    await api.ok("PATCH", f"{maps}/m", {"metadata": {"finalizers": None}}, kind=MERGE)
-    await api.gone("/api/v1/namespaces/{namespace}")
+    assert (await api.get(SPACE))["status"]["phase"] == "Terminating"
+    await api.ok("PATCH", f"{MAPS}/m", {"metadata": {"finalizers": None}}, kind=MERGE)
+    await api.gone(SPACE)
+    await api.gone(f"{SPACE}-owned")
     assert api.placed == set()
+    assert (await api.fails("DELETE", "/api/v1/namespaces/default"))["reason"] == "Forbidden"
 
 
 async def test_a_new_namespace_has_a_service_account_and_the_ca(api: Api) -> None:
-    await api.until("/api/v1/namespaces/{namespace}/serviceaccounts/default", bool)
-    bundle = await api.until("/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt", bool)
+    await api.until(f"{SPACE}/serviceaccounts/default", bool)
+    bundle = await api.until(f"{MAPS}/kube-root-ca.crt", bool)
     assert bundle["data"]["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
 
 
@@ -127,16 +131,22 @@ async def test_a_deployment_rolls(api: Api) -> None:
     await api.until(PODS, lambda pods: not pods["items"])
 
 
-async def test_a_bare_replica_set_adopts_and_heals(api: Api) -> None:
+async def test_a_bare_replica_set_adopts_heals_and_releases(api: Api) -> None:
+    """Another label takes a pod out of service, and the pod stays for people to look at."""
+    path = f"{APPS}/replicasets/rs"
     await api.pod("found", labels={"app": "rs"})
     await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=2))
-    await api.until(f"{APPS}/replicasets/rs", settled(2))
-    names = {pod["metadata"]["name"] for pod in await pods_of(api, "rs")}
-    assert len(names) == 2
-    assert "found" in names
+    await api.until(path, settled(2))
+    [other] = {pod["metadata"]["name"] for pod in await pods_of(api, "rs")} - {"found"}
     await api.ok("DELETE", f"{PODS}/found")
     await api.gone(f"{PODS}/found")
-    await api.until(f"{APPS}/replicasets/rs", settled(2))
+    await api.until(path, settled(2))
+    change = {"metadata": {"labels": {"app": "aside"}}}
+    await api.ok("PATCH", f"{PODS}/{other}", change, kind=MERGE)
+    free = await api.until(f"{PODS}/{other}", lambda p: "ownerReferences" not in p["metadata"])
+    assert free["metadata"]["labels"] == {"app": "aside"}
+    await api.until(path, settled(2))
+    assert other not in {pod["metadata"]["name"] for pod in await pods_of(api, "rs")}
 
 
 async def test_a_stateful_set_numbers_its_pods_and_leaves_others_alone(api: Api) -> None:
@@ -154,20 +164,6 @@ async def test_a_stateful_set_numbers_its_pods_and_leaves_others_alone(api: Api)
     assert {pod["metadata"]["name"] for pod in await pods_of(api, "db")} == others | {"db-0"}
 
 
-async def test_a_relabelled_pod_is_released_and_replaced(api: Api) -> None:
-    """How people take a pod out of service to look at it."""
-    await api.ok("POST", f"{APPS}/replicasets", workload("rs", replicas=1))
-    await api.until(f"{APPS}/replicasets/rs", settled(1))
-    [pod] = await pods_of(api, "rs")
-    path = f"{PODS}/{pod['metadata']['name']}"
-    await api.ok("PATCH", path, {"metadata": {"labels": {"app": "aside"}}}, kind=MERGE)
-    free = await api.until(path, lambda p: "ownerReferences" not in p["metadata"])
-    assert free["metadata"]["labels"] == {"app": "aside"}
-    await api.until(f"{APPS}/replicasets/rs", settled(1))
-    [new] = await pods_of(api, "rs")
-    assert new["metadata"]["name"] != pod["metadata"]["name"]
-
-
 def job(name: str, **spec: Any) -> Object:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "pause"}]}}
     return {"metadata": {"name": name}, "spec": {"template": template, **spec}}
@@ -183,10 +179,14 @@ async def test_a_job_fails_with_its_pods(api: Api) -> None:
     assert len((await api.get(PODS, labelSelector="job-name=run"))["items"]) == 2
 
 
-async def test_a_job_with_a_time_to_complete(api: Api) -> None:
-    made = job("run", completions=3, parallelism=2)
+async def test_a_job_waits_while_it_is_suspended_and_completes_in_time(api: Api) -> None:
+    made = job("run", completions=3, parallelism=2, suspend=True)
     made["spec"]["template"]["metadata"] = {"annotations": {COMPLETES: "0.1"}}
     await api.ok("POST", JOBS, made)
+    held = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("conditions"))
+    assert [condition["type"] for condition in held["status"]["conditions"]] == ["Suspended"]
+    assert (await api.get(PODS))["items"] == []
+    await api.ok("PATCH", f"{JOBS}/run", {"spec": {"suspend": False}}, kind=MERGE)
     done = await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("completionTime"))
     assert (done["status"]["succeeded"], done["status"].get("failed", 0)) == (3, 0)
     assert [c["type"] for c in done["status"]["conditions"]] == ["SuccessCriteriaMet", "Complete"]
@@ -197,7 +197,7 @@ async def test_a_job_with_a_time_to_complete(api: Api) -> None:
 
 
 async def test_endpoints_follow_pods(api: Api) -> None:
-    services = "/api/v1/namespaces/{namespace}/services"
+    services = f"{SPACE}/services"
     port = {"port": 8080, "targetPort": "http"}
     service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [port]}}
     await api.ok("POST", services, service)
@@ -206,7 +206,7 @@ async def test_endpoints_follow_pods(api: Api) -> None:
     gated = {"readinessGates": [{"conditionType": "netprobe.dev/never"}]}
     await api.pod("q", gated, labels={"app": "web"})
     endpoints = await api.until(
-        "/api/v1/namespaces/{namespace}/endpoints/web",
+        f"{SPACE}/endpoints/web",
         lambda e: e.get("subsets") and e["subsets"][0].get("notReadyAddresses"),
     )
     [subset] = endpoints["subsets"]
@@ -225,84 +225,65 @@ async def test_endpoints_follow_pods(api: Api) -> None:
     await api.until(slices, published, **query)
     await api.ok("DELETE", f"{services}/web")
     await api.until(slices, lambda s: not s["items"], **query)
-    await api.gone("/api/v1/namespaces/{namespace}/endpoints/web")
+    await api.gone(f"{SPACE}/endpoints/web")
 
 
-async def test_pods_have_the_labels_that_real_controllers_set(api: Api) -> None:
-    job_spec = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
-    await api.ok("POST", JOBS, job("run", **job_spec))
+async def test_where_pods_of_workloads_run_and_what_they_are_called(api: Api) -> None:
+    """Their labels are compared with a real cluster's (tests/contract)."""
+    indexed = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
+    await api.ok("POST", JOBS, job("run", **indexed))
     await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=1, serviceName="data"))
     await api.ok("POST", f"{APPS}/daemonsets", workload("agent"))
-    await api.until(f"{JOBS}/run", lambda j: j.get("status", {}).get("ready") == 2)
-    await api.until(f"{APPS}/statefulsets/db", settled(1))
-    await api.until(f"{APPS}/daemonsets/agent", lambda ds: ds["status"].get("numberReady") == 2)
-
-    def volatile(labels: Object) -> set[str]:
-        return {key for key in labels if key.endswith(("controller-uid", "hash", "generation"))}
-
-    seen = {}
-    for pod in (await api.get(PODS))["items"]:
-        labels = pod["metadata"]["labels"]
-        seen[pod["metadata"]["name"].rpartition("-")[0]] = (
-            {key: labels[key] for key in labels.keys() - volatile(labels)},
-            volatile(labels),
-            (pod["spec"].get("hostname"), pod["spec"].get("subdomain")),
+    pods = await api.until(PODS, lambda pods: all_running(pods["items"], 5))
+    seen = {
+        (
+            pod["metadata"]["name"].rpartition("-")[0],
+            pod["spec"].get("hostname"),
+            pod["spec"].get("subdomain"),
         )
-    revision, uid = "controller-revision-hash", {"controller-uid", "batch.kubernetes.io/controller-uid"}
-    names = {"job-name": "run", "batch.kubernetes.io/job-name": "run"}
-    assert seen == {
-        "run-0": ({**names, "batch.kubernetes.io/job-completion-index": "0"}, uid, ("run-0", None)),
-        "run-1": ({**names, "batch.kubernetes.io/job-completion-index": "1"}, uid, ("run-1", None)),
-        "agent": ({"app": "agent"}, {revision, "pod-template-generation"}, (None, None)),
-        "db": (
-            {
-                "app": "db",
-                "statefulset.kubernetes.io/pod-name": "db-0",
-                "apps.kubernetes.io/pod-index": "0",
-            },
-            {revision},
-            ("db-0", "data"),
-        ),
+        for pod in pods["items"]
     }
+    named = {("run-0", "run-0", None), ("run-1", "run-1", None), ("db", "db-0", "data")}
+    assert seen == {*named, ("agent", None, None)}
+    assert {pod["spec"]["nodeName"] for pod in await pods_of(api, "agent")} == {"n1", "n2"}
 
 
-@pytest.mark.parametrize("kind", ["statefulsets", "daemonsets"])
-async def test_a_new_template_replaces_pod_by_pod(api: Api, kind: str) -> None:
-    path = f"{APPS}/{kind}/w"
-    await api.ok(
-        "POST", f"{APPS}/{kind}", workload("w", **({"replicas": 2} if kind == "statefulsets" else {}))
-    )
-    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
-    await api.ok("PATCH", path, change, kind=MERGE)
+@pytest.mark.parametrize(
+    ("kind", "spec", "turns"),
+    [
+        ("daemonsets", {}, ["2", "2"]),
+        ("statefulsets", {"replicas": 2}, ["2", "2"]),
+        (
+            "statefulsets",
+            {"replicas": 2, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}},
+            [None, "2"],
+        ),
+    ],
+)
+async def test_a_new_template_replaces_pod_by_pod(
+    api: Api, kind: str, spec: Object, turns: list[str | None]
+) -> None:
+    await api.ok("POST", f"{APPS}/{kind}", workload("w", **spec))
+    await api.until(PODS, lambda pods: all_running(pods["items"], 2))
+    await api.ok("PATCH", f"{APPS}/{kind}/w", TURN, kind=MERGE)
 
     def replaced(pods: Object) -> bool:
-        items = pods["items"]
-        turns = [pod["metadata"].get("annotations", {}).get("turn") for pod in items]
-        return turns == ["2", "2"] and all(pod["status"]["phase"] == "Running" for pod in items)
+        items = sorted(pods["items"], key=lambda pod: str(pod["metadata"]["name"]))
+        seen = [pod["metadata"].get("annotations", {}).get("turn") for pod in items]
+        return seen == turns and all_running(items, 2)
 
     await api.until(PODS, replaced)
+
+
+def all_running(pods: list[Object], number: int) -> bool:
+    return [pod["status"]["phase"] for pod in pods] == ["Running"] * number
 
 
 async def test_recreate_removes_the_old_pods_first(api: Api) -> None:
     path = f"{APPS}/deployments/web"
     await api.ok("POST", f"{APPS}/deployments", workload("web", replicas=2, strategy={"type": "Recreate"}))
     await api.until(path, settled(2))
-    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
-    await api.ok("PATCH", path, change, kind=MERGE)
+    await api.ok("PATCH", path, TURN, kind=MERGE)
     await api.until(path, settled(2))
     [left] = (await api.until(f"{APPS}/replicasets", lambda found: len(found["items"]) == 1))["items"]
     assert left["spec"]["template"]["metadata"]["annotations"] == {"turn": "2"}
-
-
-async def test_a_partition_keeps_pods_below_it_on_the_old_template(api: Api) -> None:
-    path = f"{APPS}/statefulsets/db"
-    strategy = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
-    await api.ok("POST", f"{APPS}/statefulsets", workload("db", replicas=2, updateStrategy=strategy))
-    await api.until(path, settled(2))
-    change = {"spec": {"template": {"metadata": {"annotations": {"turn": "2"}}}}}
-    await api.ok("PATCH", path, change, kind=MERGE)
-    await api.until(
-        path, lambda db: db["status"].get("updatedReplicas") == db["status"]["readyReplicas"] - 1 == 1
-    )
-    turns = {p["metadata"]["name"]: p["metadata"].get("annotations") for p in await pods_of(api, "db")}
-    assert turns == {"db-0": None, "db-1": {"turn": "2"}}

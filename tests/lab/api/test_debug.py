@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from tests.lab.api.conftest import Api
 from tests.lab.api.test_exec import collect
 
@@ -42,23 +40,24 @@ async def test_an_added_container_runs_its_command_for_the_client_that_attaches(
         assert refusal["message"] == "container shell of pod p has ended"
 
 
-@pytest.mark.parametrize(
-    ("container", "place"),
-    [
-        ({"name": "c"}, "spec.ephemeralContainers[0].name"),
-        ({"name": "A B"}, "spec.ephemeralContainers[0].name"),
-        ({"image": ""}, "spec.ephemeralContainers[0].image"),
-        ({"ports": [{"containerPort": 80}]}, "spec.ephemeralContainers[0].ports"),
-    ],
-)
-async def test_what_cannot_be_added_is_reported_with_its_place(
-    pod: Api, container: dict[str, Any], place: str
-) -> None:
-    refusal = await add(pod, {**SHELL, **container}, status=422)
-    assert [cause["field"] for cause in refusal["details"]["causes"]] == [place]
+CANNOT: list[tuple[dict[str, Any], str]] = [
+    ({"name": "c"}, "name"),
+    ({"name": "A B"}, "name"),
+    ({"image": ""}, "image"),
+    ({"ports": [{"containerPort": 80}]}, "ports"),
+]
+
+
+async def test_what_cannot_be_added_is_reported_with_its_place(pod: Api) -> None:
+    for container, place in CANNOT:
+        refusal = await add(pod, {**SHELL, **container}, status=422)
+        fields = [cause["field"] for cause in refusal["details"]["causes"]]
+        assert fields == [f"spec.ephemeralContainers[0].{place}"]
 
 
 async def test_what_was_added_stays_as_it_is(pod: Api) -> None:
     await add(pod, SHELL)
+    added = await add(pod, {**SHELL, "name": "other"})
+    assert [c["name"] for c in added["status"]["ephemeralContainerStatuses"]] == ["shell", "other"]
     refusal = await add(pod, {**SHELL, "image": "another"}, status=422)
     assert 'existing ephemeral containers "shell" may not be' in refusal["message"]

@@ -98,15 +98,6 @@ async def upgraded(
         writer.close()
 
 
-async def test_output_and_status_on_streams_of_their_own(pod: Api) -> None:
-    async with upgraded(pod, "sh", "-c", "echo out; echo err >&2; exit 3") as (line, exchange):
-        assert line == "HTTP/1.1 101 Switching Protocols"
-        exchange.open("error", "stdout", "stderr")
-        assert await exchange.finished("stdout") == b"out\n"
-        assert await exchange.finished("stderr") == b"err\n"
-        assert (await exchange.status())["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
-
-
 async def test_a_stream_may_come_after_the_command_has_ended(pod: Api) -> None:
     """A client opens one stream after another, and a short command is over before the last one is there."""
     async with upgraded(pod, "echo", "out") as (_, exchange):
@@ -115,6 +106,14 @@ async def test_a_stream_may_come_after_the_command_has_ended(pod: Api) -> None:
         assert await exchange.finished("stdout") == b"out\n"
         exchange.open("stderr")
         assert await exchange.finished("stderr") == b""
+
+
+async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
+    async with upgraded(pod, "sh", "-c", "echo started; exec sleep 600") as (_, exchange):
+        exchange.open("error", "stdout", "stderr")
+        assert await exchange.output() == b"started\n"
+    async with asyncio.timeout(DEADLINE_S):
+        assert await pod.fabric.processes[-1].wait() == 137
 
 
 async def test_an_old_protocol_is_refused(pod: Api) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from netprobe.lab.fabric.state import NetworkState
-from netprobe.model.flow import PodRef
 from netprobe.model.labels import labels_of_namespace, labels_of_pod
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
@@ -62,11 +61,8 @@ async def test_policies_apply_before_a_pod_starts(api: Api) -> None:
 async def test_policies_see_labels_at_once(api: Api) -> None:
     await api.pod("p", labels={"app": "x"})
     await api.ready("p")
-    await api.ok(
-        "PATCH", "/api/v1/namespaces/{namespace}", {"metadata": {"labels": {"tier": "b"}}}, kind=MERGE
-    )
-    change = {"metadata": {"labels": {"app": "y"}}}
-    await api.ok("PATCH", "/api/v1/namespaces/{namespace}/pods/p", change, kind=MERGE)
+    for path, labels in (("/api/v1/namespaces/{namespace}", {"tier": "b"}), (f"{PODS}/p", {"app": "y"})):
+        await api.ok("PATCH", path, {"metadata": {"labels": labels}}, kind=MERGE)
     policy = {"metadata": {"name": "deny"}, "spec": {}}
     await api.ok("POST", "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies", policy)
     await api.enforced(lambda state: any(one.policy.ref.namespace == api.namespace for one in state.policies))
@@ -150,7 +146,11 @@ async def test_a_graceful_deletion_is_quick(api: Api) -> None:
     assert leaving["metadata"]["deletionGracePeriodSeconds"] == 30
     await api.gone(f"{PODS}/p")
     await api.removed()
-    assert api.placed == set()
+    for _ in range(2):  # the name again, for another pod, at once
+        await api.pod("p")
+        await api.ready("p")
+        await api.ok("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
+    await api.removed()
 
 
 async def test_nodes_are_chosen(api: Api) -> None:
@@ -181,26 +181,7 @@ async def test_pods_that_want_the_same_host_port_run_on_different_nodes(api: Api
     assert nodes == {"n1", "n2"}
     await api.pod("three", {"containers": [container]})
     pending = await api.until(f"{PODS}/three", lambda pod: pod["status"].get("conditions"))
-    assert pending["status"]["conditions"][0]["message"] == (
-        "0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports."
-    )
-
-
-async def test_a_taint_keeps_new_pods_off_a_node(api: Api) -> None:
-    taint = {"key": "t", "value": "x", "effect": "NoExecute"}
-    await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": [taint]}}, kind=MERGE)
-    selector = {"nodeSelector": {"kubernetes.io/hostname": "n2"}}
-    tolerated = {"tolerations": [{"key": "t", "operator": "Exists", "effect": "NoExecute"}]}
-    await api.pod("bold", {**selector, **tolerated})
-    await api.ready("bold")
-    await api.pod("shy", selector)
-    pending = await api.until(f"{PODS}/shy", lambda pod: pod["status"].get("conditions"))
-    assert pending["status"]["conditions"][0]["message"] == (
-        "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
-        "1 node(s) had untolerated taint {t: x}."
-    )
-    await api.ok("PATCH", "/api/v1/nodes/n2", {"spec": {"taints": []}}, kind=MERGE)
-    await api.ready("shy")
+    assert "free ports" in pending["status"]["conditions"][0]["message"]
 
 
 async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -> None:
@@ -209,18 +190,3 @@ async def test_a_pod_of_the_host_network_has_the_address_of_its_node(api: Api) -
     assert pod["status"]["podIP"] == pod["status"]["hostIP"] == "172.31.255.2"
     assert pod["spec"]["containers"][0]["ports"][0]["hostPort"] == 80
     assert api.fabric.state.members[api.ref("p")].host_network
-
-
-async def test_no_selector_matches_an_external_host(api: Api) -> None:
-    outside = "/api/v1/namespaces/netprobe-outside"
-    await api.create_namespace("netprobe-outside")
-    metadata = {"name": "partner", "annotations": {"netprobe.dev/address": "203.0.113.50"}}
-    spec = {"containers": [{"name": "c", "image": "x"}]}
-    await api.ok("POST", f"{outside}/pods", {"metadata": metadata, "spec": spec})
-    pod = await api.until(f"{outside}/pods/partner", lambda pod: pod["status"]["phase"] == "Running")
-    assert pod["status"]["podIP"] == "203.0.113.50"
-    state = api.fabric.state
-    assert "netprobe-outside" not in state.namespaces
-    assert state.members[PodRef("netprobe-outside", "partner")].external
-    await api.ok("DELETE", outside)
-    await api.gone(outside)

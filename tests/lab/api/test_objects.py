@@ -18,7 +18,6 @@ JSON_PATCH = "application/json-patch+json"
 async def test_a_policy_counts_its_generations(api: Api) -> None:
     made = await api.ok("POST", POLICIES, {"metadata": {"name": "p"}, "spec": {}})
     assert made["metadata"]["generation"] == 1
-    assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
     change = {"spec": {"policyTypes": ["Ingress", "Egress"]}}
     changed = await api.ok("PATCH", f"{POLICIES}/p", change, kind=MERGE)
     assert changed["metadata"]["generation"] == 2
@@ -26,44 +25,20 @@ async def test_a_policy_counts_its_generations(api: Api) -> None:
     assert labelled["metadata"]["generation"] == 2
 
 
-async def test_a_write_without_changes_keeps_the_revision(api: Api) -> None:
-    made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})
-    again = await api.ok("PUT", f"{MAPS}/a", made)
-    assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
-
-
+FROM_ALL: list[Object] = [{"from": [{"namespaceSelector": {}}]}]
 POLICY_DEFAULTS: list[tuple[Object, Object]] = [
-    ({}, {"policyTypes": ["Ingress"]}),
+    ({}, {}),
     ({"egress": [{}]}, {"egress": [{}], "policyTypes": ["Ingress", "Egress"]}),
-    ({"egress": []}, {"policyTypes": ["Ingress"]}),
-    (
-        {"ingress": [{"ports": [{"port": 80}]}]},
-        {"ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}], "policyTypes": ["Ingress"]},
-    ),
-    (
-        {"ingress": [{"from": [{"namespaceSelector": {}}]}]},
-        {"ingress": [{"from": [{"namespaceSelector": {}}]}], "policyTypes": ["Ingress"]},
-    ),
+    ({"egress": []}, {}),
+    ({"ingress": [{"ports": [{"port": 80}]}]}, {"ingress": [{"ports": [{"port": 80, "protocol": "TCP"}]}]}),
+    ({"ingress": FROM_ALL}, {"ingress": FROM_ALL}),
 ]
 
 
 async def test_defaults_of_a_policy(api: Api) -> None:
     for number, (given, stored) in enumerate(POLICY_DEFAULTS):
         made = await api.ok("POST", POLICIES, {"metadata": {"name": f"p{number}"}, "spec": given})
-        assert made["spec"] == {"podSelector": {}, **stored}
-
-
-async def test_an_invalid_policy(api: Api) -> None:
-    spec: Object = {"podSelector": {}, "ingress": [{"from": [{}]}]}
-    error = await api.fails("POST", POLICIES, {"metadata": {"name": "p"}, "spec": spec})
-    assert error["code"] == 422
-    assert error["reason"] == "Invalid"
-    assert error["message"] == (
-        'NetworkPolicy.networking.k8s.io "p" is invalid: '
-        "spec.ingress[0].from[0]: Required value: must specify a peer"
-    )
-    [cause] = error["details"]["causes"]
-    assert (cause["reason"], cause["field"]) == ("FieldValueRequired", "spec.ingress[0].from[0]")
+        assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"], **stored}
 
 
 async def test_refusals(api: Api) -> None:
@@ -80,9 +55,7 @@ async def test_refusals(api: Api) -> None:
     assert (await api.fails("POST", MAPS, b"{"))["code"] == 400
     assert (await api.fails("POST", MAPS, b"x", kind="text/plain"))["code"] == 415
     badly = await api.fails("POST", MAPS, {"metadata": {"name": "Not_Good"}})
-    assert badly["message"].startswith(
-        'ConfigMap "Not_Good" is invalid: metadata.name: Invalid value: "Not_Good":'
-    )
+    assert [cause["field"] for cause in badly["details"]["causes"]] == ["metadata.name"]
 
 
 async def test_a_request_without_the_token_is_refused(api: Api) -> None:
@@ -94,13 +67,10 @@ async def test_a_request_without_the_token_is_refused(api: Api) -> None:
 
 async def test_a_stale_update_conflicts(api: Api) -> None:
     made = await api.ok("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "1"}})
+    assert await api.ok("PUT", f"{MAPS}/a", made) == made, "a write without changes keeps the revision"
     await api.ok("PATCH", f"{MAPS}/a", {"data": {"k": "2"}}, kind=MERGE)
     error = await api.fails("PUT", f"{MAPS}/a", {**made, "data": {"k": "3"}})
     assert error["reason"] == "Conflict"
-    assert error["message"] == (
-        'Operation cannot be fulfilled on configmaps "a": the object has been modified; '
-        "please apply your changes to the latest version and try again"
-    )
     del made["metadata"]["resourceVersion"]
     assert (await api.ok("PUT", f"{MAPS}/a", {**made, "data": {"k": "3"}}))["data"] == {"k": "3"}
 
@@ -121,10 +91,7 @@ def _pod(name: str, **spec: Any) -> Object:
 async def test_a_field_of_the_wrong_type(api: Api) -> None:
     error = await api.fails("POST", PODS, _pod("p", nodeName=3))
     assert error["code"] == 400
-    assert error["message"] == (
-        'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into '
-        "Go struct field Pod.spec.nodeName of type string"
-    )
+    assert "Pod.spec.nodeName of type string" in error["message"]
 
 
 async def test_the_spec_of_a_pod_cannot_change(api: Api) -> None:
@@ -168,17 +135,7 @@ async def test_preconditions_of_a_deletion(api: Api) -> None:
     assert error["reason"] == "Conflict"
     right = {"preconditions": {"uid": made["metadata"]["uid"]}}
     gone = await api.ok("DELETE", f"{MAPS}/a", right)
-    assert gone["status"] == "Success"
     assert gone["details"] == {"name": "a", "kind": "configmaps", "uid": made["metadata"]["uid"]}
-
-
-async def test_a_finalizer_holds_an_object(api: Api) -> None:
-    body = {"metadata": {"name": "a", "finalizers": ["example.com/hold"]}}
-    await api.ok("POST", MAPS, body)
-    held = await api.ok("DELETE", f"{MAPS}/a")
-    assert "deletionTimestamp" in held["metadata"]
-    await api.ok("PATCH", f"{MAPS}/a", {"metadata": {"finalizers": None}}, kind=MERGE)
-    assert (await api.fails("GET", f"{MAPS}/a"))["code"] == 404
 
 
 async def test_services_get_addresses_and_ports(api: Api) -> None:

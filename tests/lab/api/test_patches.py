@@ -51,35 +51,21 @@ def test_a_json_patch_that_does_not_apply_changes_nothing() -> None:
 
 
 C, D = {"name": "c", "image": "x"}, {"name": "d", "image": "y"}
-STRATEGIC: list[Any] = [
-    pytest.param(
-        [C, D], {"containers": [{"name": "d", "image": "z"}]}, [C, {"name": "d", "image": "z"}], id="by key"
-    ),
-    pytest.param([C], {"containers": [D]}, [C, D], id="a new key is added"),
-    pytest.param([C, D], {"containers": [{"name": "c", "$patch": "delete"}]}, [D], id="delete"),
-    pytest.param([C, D], {"containers": [{"$patch": "replace"}, D]}, [D], id="replace"),
-    pytest.param(
-        [C, D],
-        {"$setElementOrder/containers": [{"name": "d"}, {"name": "c"}]},
-        [C, D],
-        id="an order without items changes nothing",
-    ),
-    pytest.param(
-        [C, D],
-        {
-            "$setElementOrder/containers": [{"name": "d"}, {"name": "c"}],
-            "containers": [{"name": "c", "image": None}],
-        },
-        [D, {"name": "c"}],
-        id="order",
-    ),
-]
+ORDER = {"$setElementOrder/containers": [{"name": "d"}, {"name": "c"}]}
+STRATEGIC: dict[str, Any] = {
+    "by key": ([C, D], {"containers": [{"name": "d", "image": "z"}]}, [C, {"name": "d", "image": "z"}]),
+    "a new key is added": ([C], {"containers": [D]}, [C, D]),
+    "delete": ([C, D], {"containers": [{"name": "c", "$patch": "delete"}]}, [D]),
+    "replace": ([C, D], {"containers": [{"$patch": "replace"}, D]}, [D]),
+    "an order without items changes nothing": ([C, D], ORDER, [C, D]),
+    "order": ([C, D], {**ORDER, "containers": [{"name": "c", "image": None}]}, [D, {"name": "c"}]),
+}
 
 
-@pytest.mark.parametrize(("containers", "patch", "result"), STRATEGIC)
-def test_strategic_merge_patch(containers: Any, patch: Any, result: Any) -> None:
-    patched = strategic_merge({"containers": containers}, patch, definition("PodSpec"))
-    assert patched["containers"] == result
+def test_strategic_merge_patch() -> None:
+    for sentence, (containers, patch, result) in STRATEGIC.items():
+        patched = strategic_merge({"containers": containers}, patch, definition("PodSpec"))
+        assert patched["containers"] == result, sentence
 
 
 def test_a_list_without_a_key_is_replaced() -> None:

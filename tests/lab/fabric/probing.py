@@ -85,25 +85,10 @@ class World:
         )
 
     async def add(
-        self,
-        name: str,
-        labels: Mapping[str, str] | None = None,
-        *declared: str,
-        node: str = "n1",
-        host_network: bool = False,
-        external: Sequence[str] = (),
-        annotations: Mapping[str, str] | None = None,
+        self, name: str, labels: Mapping[str, str] | None = None, *declared: str, **more: Any
     ) -> PodRef:
         """Place, enforce, start."""
-        ref = await self.place(
-            name,
-            labels,
-            *declared,
-            node=node,
-            host_network=host_network,
-            external=external,
-            annotations=annotations,
-        )
+        ref = await self.place(name, labels, *declared, **more)
         await self.network.enforce(self.state())
         await self.network.start(ref)
         return ref

@@ -82,7 +82,7 @@ async def test_labels_and_pods_are_followed_without_a_gap_for_others(network: La
     await world.add("x/friend", {"app": "friend"})
     await world.add("x/other", {"app": "other"})
     await world.enforce(policy("x/only", {"podSelector": {"matchLabels": {"app": "server"}}, **only}))
-    seen = set()
+    seen, addresses = set(), set()
 
     async def knock() -> None:
         while True:
@@ -94,12 +94,14 @@ async def test_labels_and_pods_are_followed_without_a_gap_for_others(network: La
         knocking = group.create_task(knock())
         for number in range(10):
             await world.add(f"x/guest{number}", {"app": "friend"})
+            addresses.add(world.address(f"x/guest{number}"))
             assert await world.probe(f"x/guest{number}", "x/server", 80) == OPEN
             await world.label(f"x/guest{number}", {"app": "stranger"})
             assert await world.probe(f"x/guest{number}", "x/server", 80) == REFUSED
             await world.remove(f"x/guest{number}")
         knocking.cancel()
     assert seen == {(OPEN, REFUSED)}
+    assert len(addresses) == 10, "an address is given again only after all others"
 
 
 @in_a_lab(nodes=2, deny_with="reject")
@@ -171,13 +173,3 @@ async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork)
     clock.forward(30)
     await second
     assert await world.probe("y/client", "x/server", 80) == OPEN
-
-
-@in_a_lab(enforce=False)
-async def test_without_enforcement_there_are_no_rules_at_all(network: LabNetwork) -> None:
-    world = World(network)
-    await world.add("x/server", {}, "80")
-    await world.add("y/client", {})
-    await world.enforce(DENY)
-    assert await world.probe("y/client", "x/server", 80) == OPEN
-    assert not await network._enforcer._policies["n1"].listing()

@@ -100,7 +100,7 @@ async def test_a_path_that_is_lost(network: LabNetwork) -> None:
     assert await world.probe("x/one", "x/two", 80) == OPEN
 
 
-@in_a_lab(nodes=2)
+@in_a_lab(nodes=2, deny_with="reject")
 async def test_a_policy_that_is_missed(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/one", {}, "80", node="n1")
@@ -111,18 +111,18 @@ async def test_a_policy_that_is_missed(network: LabNetwork) -> None:
         return [await world.probe("y/client", f"x/{name}", 80) for name in ("one", "two")]
 
     await world.enforce(policy("x/p", DENY))
-    assert await both() == [SILENT, SILENT]
+    assert await both() == [REFUSED, REFUSED]
     await world.enforce(missed("policy", DENY))
     assert await both() == [OPEN, OPEN]
     await world.enforce(missed("node=n2", DENY))
-    assert await both() == [SILENT, OPEN]
+    assert await both() == [REFUSED, OPEN]
     await world.enforce(missed("nonsense", DENY))
-    assert await both() == [SILENT, SILENT]
+    assert await both() == [REFUSED, REFUSED]
     await world.enforce(missed("policy", DENY), policy("x/other", DENY))
-    assert await both() == [SILENT, SILENT]
+    assert await both() == [REFUSED, REFUSED]
 
 
-@in_a_lab()
+@in_a_lab(deny_with="reject")
 async def test_a_rule_that_is_missed(network: LabNetwork) -> None:
     world = World(network)
     await world.add("x/server", {}, "80", "81")
@@ -133,6 +133,6 @@ async def test_a_rule_that_is_missed(network: LabNetwork) -> None:
         return [await world.probe("y/client", "x/server", port) for port in (80, 81)]
 
     await world.enforce(missed("ingress=1", {"ingress": rules}))
-    assert await both() == [OPEN, SILENT]
+    assert await both() == [OPEN, REFUSED]
     await world.enforce(missed("egress=1", {"ingress": rules}))
     assert await both() == [OPEN, OPEN]

@@ -68,6 +68,7 @@ PEERS: tuple[tuple[str, Peer, str], ...] = (
     ("nobody of a set", NotPeer(pods("b", sets=True)), ". X . X"),
     ("not pods", NotPeer(pods("a")), "X . . ."),
     ("networks", nets("203.0.113.0/24"), "X X X ."),
+    ("networks that overlap", nets("10.0.0.0/8", "10.244.0.0/16", "192.0.2.1/32"), ". . . X"),
     ("networks but some", nets("0.0.0.0/0", but=(f"{OUTSIDE}/32",)), ". . . X"),
     ("no network of the family", nets("2001:db8::/32"), "X X X X"),
     ("all networks", nets("0.0.0.0/0"), ". . . ."),

@@ -22,6 +22,8 @@ OTHERS = (
     test_services.test_both_families_of_a_service_and_of_names,
 )
 ALL = [function for function in (*vars(test_sandbox).values(), *OTHERS) if hasattr(function, "options")]
+ALL.remove(test_sandbox.test_streams_carry_megabytes_both_ways_and_end)
+ALL.remove(test_sandbox.test_execs_that_are_killed_or_left_while_they_start_hold_nothing)
 
 
 @pytest.fixture(scope="module")

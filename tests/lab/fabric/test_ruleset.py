@@ -69,6 +69,9 @@ def test_a_policy_that_changes_rewrites_its_own_chain_alone() -> None:
     }
     assert text.count("delete set") == 2  # what nobody else refers to: pods app=web, ports called dns
     assert len(text.splitlines()) == 4
+    assert nft_table.update(POLICIES, rules(ALLOW_WEB, DENY), rules(DENY, ALLOW_WEB)) == ""
+    equal = policy("shop/equal", ALLOW_WEB["spec"])
+    assert rules(ALLOW_WEB, equal).sets == rules(ALLOW_WEB).sets
 
 
 def test_a_label_that_changes_is_an_element_of_a_set() -> None:

@@ -66,6 +66,7 @@ def test_everything_of_a_small_cluster(golden: Golden) -> None:
 def test_an_endpoint_more_touches_its_service_alone() -> None:
     other = service("other", "10.96.0.9")
     more = [*BOTH, slice_("other", ("10.244.2.3", "n2"))]
+    assert nft_table.update(TABLE, rules([WEB], BOTH), rules([WEB], BOTH[::-1])) == ""
     text = nft_table.update(TABLE, rules([WEB, other], BOTH), rules([WEB, other], more))
     assert [line.split()[1:5] for line in text.splitlines() if "endpoint/" in line.split()[4]] == []
     assert [line.split()[4] for line in text.splitlines() if line.startswith("add chain")] == [
@@ -199,6 +200,7 @@ async def test_services_work_where_nothing_is_enforced(network: LabNetwork) -> N
         replace(world.state(), services=[WEB], endpoint_slices=[slice_("web", (end, "n1"))])
     )
     assert await world.probe("shop/client", "10.96.0.7", 80) == OPEN
+    assert not await network._enforcer._policies["n1"].listing(), "no rules of policies at all"
 
 
 @in_a_lab()

@@ -74,7 +74,7 @@ def namespace(lab: Lab, files: Path) -> Iterator[Kubectl]:
     made = Kubectl(lab.kubeconfig, name, files)
     made("create", "namespace", name)
     yield made
-    made("delete", "namespace", name, "--wait=false")
+    made("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture

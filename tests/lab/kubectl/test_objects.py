@@ -89,42 +89,29 @@ def test_apply_again_and_changed(kubectl: Kubectl) -> None:
     assert (header, row[:2]) == (["NAME", "POD-SELECTOR", "AGE"], ["to-db", "app=db"])
 
 
-def test_edit_patch_label_annotate(pods: Kubectl) -> None:
+def test_edit_and_label(pods: Kubectl) -> None:
     pods("edit", "pod", "web", EDITOR="sed -i s/nginx:1/nginx:2/")
-    assert pods("get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image}") == "nginx:2"
-    patch = '{"spec":{"containers":[{"name":"c","image":"nginx:3"}]}}'
-    pods("patch", "pod", "web", "-p", patch)
-    assert pods("get", "pod", "web", "-o", "jsonpath={.spec.containers[0].image}") == "nginx:3"
-    pods("label", "pod", "web", "tier=front")
+    pods("label", "pod", "web", "tier=front", "app-")
     assert "already has a value" in pods.fails("label", "pod", "web", "tier=back")
-    pods("label", "pod", "web", "tier=back", "--overwrite")
-    pods("label", "pod", "web", "app-")
-    assert pods.json("get", "pod", "web")["metadata"]["labels"] == {"tier": "back"}
     pods("annotate", "pod", "web", "note=hello")
-    assert pods.json("get", "pod", "web")["metadata"]["annotations"]["note"] == "hello"
+    web = pods.json("get", "pod", "web")
+    assert web["spec"]["containers"][0]["image"] == "nginx:2"
+    assert web["metadata"]["labels"] == {"tier": "front"}
+    assert web["metadata"]["annotations"]["note"] == "hello"
 
 
 def test_kubectl_create(kubectl: Kubectl) -> None:
     """kubectl 1.33 sends these in protobuf, older ones in JSON."""
     kubectl("create", "configmap", "cm", "--from-literal=a=b")
     assert kubectl.json("get", "cm", "cm")["data"] == {"a": "b"}
-    kubectl("create", "secret", "generic", "s", "--from-literal=a=b")
-    assert kubectl.json("get", "secret", "s")["data"] == {"a": "Yg=="}
     kubectl("create", "deployment", "d", "--image=x:1", "--replicas=2", "--port=80")
     deployment = kubectl.json("get", "deployment", "d")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
     assert deployment["spec"]["replicas"] == 2
-    kubectl("expose", "deployment", "d", "--port=8080", "--target-port=80")
-    assert kubectl.json("get", "service", "d")["spec"]["selector"] == {"app": "d"}
-    kubectl("run", "p", "--image=x", "--labels=a=b")
-    kubectl("create", "job", "j", "--image=x")
     kubectl("create", "role", "r", "--verb=get,list", "--resource=pods")
     assert kubectl.json("get", "role", "r")["rules"][0]["verbs"] == ["get", "list"]
     kubectl("create", "poddisruptionbudget", "b", "--selector=app=d", "--min-available=1")
-    kubectl("create", "serviceaccount", "robot")
-    kubectl("create", "quota", "q", "--hard=pods=3")
-    kubectl("rollout", "status", "deployment/d", "--timeout=60s")
     kinds = "deploy,rs,po,svc,ep,endpointslices,jobs,roles,pdb,sa,quota,cm,secrets,events"
     assert "deployment.apps/d" in kubectl("get", kinds, "-o", "wide")
     assert "already exists" in kubectl.fails("create", "configmap", "cm")
@@ -137,9 +124,6 @@ def test_a_deployment_is_scaled_changed_and_restarted(kubectl: Kubectl) -> None:
     kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/front", "--timeout=60s")
     kubectl("set", "image", "deployment/front", "c=nginx:2")
     kubectl("rollout", "status", "deployment/front", "--timeout=60s")
-    images = "jsonpath={.items[*].spec.containers[*].image}"
-    select = ("-l", "app=front", "--field-selector=status.phase=Running")
-    assert set(kubectl("get", "pods", *select, "-o", images).split()) >= {"nginx:2"}
     kubectl("rollout", "restart", "deployment/front")
     kubectl("rollout", "status", "deployment/front", "--timeout=60s")
     kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=60s")
@@ -171,19 +155,7 @@ def test_a_watch_shows_a_pod_start_and_end(kubectl: Kubectl) -> None:
     assert [seen_states.index(step) for step in order] == sorted(seen_states.index(step) for step in order)
 
 
-def test_wait_delete_and_cascade(pods: Kubectl) -> None:
-    pods("delete", "pod", "web", "--timeout=60s")
-    assert "NotFound" in pods.fails("get", "pod", "web")
-    pods("delete", "pods", "--all", "--grace-period=0", "--force")
-    other = f"{pods.namespace}-x"
-    pods("create", "namespace", other)
-    pods("-n", other, "apply", "-f", pods.file("all.yaml", f"{PODS}---\n{POLICY}---\n{DEPLOYMENT}"))
-    pods("delete", "namespace", other, "--timeout=60s")
-    assert "NotFound" in pods.fails("get", "namespace", other)
-    assert pods("get", "pods,deploy,rs,netpol", "-n", other, "-o", "name") == ""
-
-
-def test_describe(pods: Kubectl) -> None:
+def test_describe_and_delete(pods: Kubectl) -> None:
     text = pods("describe", "pod", "web")
     assert "Started container c (netprobe lab: images are not run)" in text
     assert "Labels:           app=web" in text
@@ -193,11 +165,10 @@ def test_describe(pods: Kubectl) -> None:
     assert "PodSelector: app=web" in text
     pods("expose", "pod", "web", "--port=80")
     assert "Endpoints:                10.244." in pods("describe", "service", "web")
-    for kind in ("namespace", "node"):
-        assert pods.namespace in pods("describe", kind)
-    pods("apply", "-f", pods.file("d.yaml", DEPLOYMENT))
-    pods("rollout", "status", "deployment/front", "--timeout=60s")
-    assert "2 desired | 2 updated" in pods("describe", "deployment", "front")
+    assert pods.namespace in pods("describe", "node")
+    pods("delete", "pods", "--all", "--grace-period=0", "--force")
+    pods("delete", "namespace", pods.namespace, "--timeout=60s")
+    assert "NotFound" in pods.fails("get", "namespace", pods.namespace)
 
 
 def test_discovery_and_explain(kubectl: Kubectl) -> None:
@@ -205,10 +176,8 @@ def test_discovery_and_explain(kubectl: Kubectl) -> None:
     resources = kubectl("api-resources", "-o", "name").split()
     assert {"pods", "networkpolicies.networking.k8s.io", "deployments.apps"} <= set(resources)
     assert "networking.k8s.io/v1" in kubectl("api-versions").split()
-    assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
     assert "*.*" in kubectl("auth", "can-i", "--list")
     assert "kubernetes-admin" in kubectl("auth", "whoami")
     assert "Which connections the selected pods may have." in kubectl("explain", "networkpolicy")
     assert [row[0] for row in words(kubectl("get", "nodes"))] == ["NAME", "n1", "n2"]
     assert kubectl("get", "--raw", "/readyz") == "ok"
-    assert kubectl("get", "namespaces", "-o", "name").startswith("namespace/default")
