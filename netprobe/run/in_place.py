@@ -21,6 +21,7 @@ from netprobe.probe.guests.conflicts import SideEffect, side_effects
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
 from netprobe.probe.guests.shadows import NEVER_COPIED
 from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
+from netprobe.probe.permission import IN_PLACE, require
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.cover import Merit, cover
 from netprobe.run.driver import PreparedRun
@@ -85,6 +86,9 @@ class InPlaceMode:
     ) -> AsyncIterator[PreparedRun]:
         """ConflictError if another workload would be disturbed; then nothing was created."""
         progress("looking around")
+        await require(
+            cluster.api, steps=False, wanted=IN_PLACE
+        )  # before any list is refused
         found = await self._planned(cluster, options)
         found.refuse(disturb=self.disturb)
         here = found.plan
@@ -94,6 +98,7 @@ class InPlaceMode:
             run=found.run,
             options=self._pods(options),
             deadlines=options.deadlines,
+            permissions=(),
             progress=progress,
         )
         async with workbench:

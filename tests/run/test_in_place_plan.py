@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from netprobe.errors import UsageError
+from netprobe.errors import ForbiddenError, UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
 from netprobe.probe.guests.surroundings import PodState
+from netprobe.run.cluster import OpenCluster
 from netprobe.run.cover import cover
+from netprobe.run.in_place import InPlaceMode
 from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
+from netprobe.run.options import RunOptions
 from netprobe.run.recheck import moved, unready
+from netprobe.run.record import ClusterInfo
 from netprobe.simulate import CALICO, Simulator
+from netprobe.suite import load
+from tests.probe.fake import FakeCluster
 from tests.run.crowd import crowd, only_ready, pod
 
 
@@ -114,3 +122,18 @@ def test_a_pod_that_changed_during_the_run_proves_nothing() -> None:
     for later in (replace(db, since="2026-11-23T07:00:00Z"), replace(db, proven=frozenset())):
         assert unready(found, {**found.states, ref: later}, flow), "silence may be its own"
         assert moved(found, {**found.states, ref: later}, flow) is None
+
+
+async def test_all_missing_permissions_are_named_before_anything_is_read(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "apiVersion: netprobe/v1alpha1\nkind: ConnectivitySuite\nmetadata: {name: s}\n"
+        "expect: {flows: [{from: a/b, to: a/c, port: 80, verdict: allow}]}\n"
+    )
+    api: Any = FakeCluster(forbidden=frozenset({"list services", "create jobs"}))
+    mode = InPlaceMode(load(suite))
+    with pytest.raises(ForbiddenError) as error:
+        async with mode.prepared(OpenCluster(api, ClusterInfo()), RunOptions(), lambda _: None):
+            raise AssertionError("entered")
+    for words in ("lack 2 of the permissions", "list services", "create jobs.batch", "rbac/in-place.yaml"):
+        assert words in str(error.value)
