@@ -86,9 +86,7 @@ class InPlaceMode:
     ) -> AsyncIterator[PreparedRun]:
         """ConflictError if another workload would be disturbed; then nothing was created."""
         progress("looking around")
-        await require(
-            cluster.api, steps=False, wanted=IN_PLACE
-        )  # before any list is refused
+        await require(cluster.api, steps=False, wanted=IN_PLACE)  # before any list is refused
         found = await self._planned(cluster, options)
         found.refuse(disturb=self.disturb)
         here = found.plan
