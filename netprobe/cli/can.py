@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -11,7 +9,7 @@ import click
 
 from netprobe.cli import complete
 from netprobe.cli.command import Command, invocation
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
 from netprobe.cli.inputs import InputFlags, input_options, read_world
 from netprobe.cli.invoke import say
@@ -26,7 +24,7 @@ from netprobe.cli.options import (
 from netprobe.cli.parameters import Parameter, PortArgument, port
 from netprobe.errors import UnknownVerdictError, UsageError
 from netprobe.model.flow import Protocol
-from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
+from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE
 
 ANSWERS = {0: ("yes", BOLD_GOOD), 1: ("no", BOLD_BAD), 3: ("unknown", BOLD_UNSURE)}
 """By exit status."""
@@ -110,17 +108,17 @@ def command(
         status, reason, warnings = _simulated(source, destination, inputs, cluster, profile, ip_family)
     answer, colour = ANSWERS[status]
 
-    def render(format_: str, style: Style) -> Iterator[str]:
-        if format_ == "text":
-            yield style.paint(answer, colour) + "\n"
-            return
-        number, protocol = destination.port or (None, None)
-        flow = {"from": source, "to": destination.end, "port": number}
-        flow["protocol"] = protocol.value if protocol else None
-        answered = {"answer": answer, "reason": reason or None, "problems": list(warnings)}
-        yield json.dumps({**flow, **answered}, indent=2) + "\n"
-
-    write(render, out)
+    number, protocol = destination.port or (None, None)
+    document = {
+        "from": source,
+        "to": destination.end,
+        "port": number,
+        "protocol": protocol.value if protocol else None,
+        "answer": answer,
+        "reason": reason or None,
+        "problems": list(warnings),
+    }
+    write_either(out, lambda: document, lambda style: [style.paint(answer, colour) + "\n"])
     for sentence in (reason, *(f"warning: {warning}" for warning in warnings)):
         if sentence and out.output == "text":
             say(sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from netprobe.cli import complete
 from netprobe.cli.command import Command
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
@@ -176,17 +175,14 @@ def _print(answer: Answer, out: OutputFlags) -> None:
         StepStatus.SKIPPED: NOTE,
     }
 
-    def render(format_: str, style: Style) -> Iterator[str]:
-        if format_ == "json":
-            yield json.dumps(document(answer), indent=2) + "\n"
-            return
+    def text(style: Style) -> Iterator[str]:
         for status, line in lines(answer):
-            text = plain(line)
+            safe = plain(line)
             if status is None:
-                word, colon, rest = text.partition(":")
+                word, colon, rest = safe.partition(":")
                 yield style.paint(word + colon, BOLD) + rest + "\n"
             else:
                 width = len(status.value)
-                yield style.paint(text[:width], colours[status]) + text[width:] + "\n"
+                yield style.paint(safe[:width], colours[status]) + safe[width:] + "\n"
 
-    write(render, out)
+    write_either(out, lambda: document(answer), text)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from netprobe.cli.command import Command
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.options import OutputFlags, examples, output_options
-from netprobe.report.style import Detail, Style
+from netprobe.report.style import Detail
 
 
 @click.command(cls=Command)
@@ -33,12 +31,10 @@ def command(*, before: Path, after: Path, everything: bool, out: OutputFlags) ->
 
     old, new = read_run(before), read_run(after)
     found = difference(old.report, new.report)
-
-    def render(format_: str, style: Style) -> Iterator[str]:
-        if format_ == "json":
-            yield json.dumps(diff_document(found, old, new), indent=2) + "\n"
-        else:
-            yield from diff_lines(found, old, new, style)
-
-    write(render, out, Detail.ALL if everything else Detail.AUTO)
+    write_either(
+        out,
+        lambda: diff_document(found, old, new),
+        lambda style: diff_lines(found, old, new, style),
+        Detail.ALL if everything else Detail.AUTO,
+    )
     return int(bool(found))

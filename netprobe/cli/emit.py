@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from netprobe.cli import streams
@@ -37,6 +39,20 @@ def write(render: Render, out: OutputFlags, detail: Detail = Detail.AUTO) -> Non
     except BrokenPipeError:
         streams.silence()
     streams.flush()
+
+
+def write_either(
+    out: OutputFlags,
+    document: Callable[[], object],
+    text: Callable[[Style], Iterable[str]],
+    detail: Detail = Detail.AUTO,
+) -> None:
+    """Write what has two formats: JSON for programs, and text."""
+
+    def render(format_: str, style: Style) -> Iterable[str]:
+        return [json.dumps(document(), indent=2) + "\n"] if format_ == "json" else text(style)
+
+    write(render, out, detail)
 
 
 def output_style() -> Style:

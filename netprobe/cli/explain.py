@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from netprobe.cli import complete
 from netprobe.cli.command import Command
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import InputFlags, input_options, read_world
 from netprobe.cli.invoke import say
@@ -117,18 +116,14 @@ def command(
     if diff:
         return _diff(explanation)
 
-    def render(format_: str, style: Style) -> Iterator[str]:
-        if format_ == "json":
-            answer = {**document(explanation), "problems": list(found.warnings)}
-            yield json.dumps(answer, indent=2) + "\n"
-            return
+    def text(style: Style) -> Iterator[str]:
         first, *rest = lines(explanation)
         yield style.paint(wrapped(first, style), COLOURS[explanation.verdict]) + "\n"
         for line in (*rest, *(f"warning: {warning}" for warning in found.warnings)):
             bare = line.lstrip(" ")
             yield wrapped(bare, style, " " * (len(line) - len(bare))) + "\n"
 
-    write(render, out)
+    write_either(out, lambda: {**document(explanation), "problems": list(found.warnings)}, text)
     if explanation.qualified_by and not ignore_unsimulated:
         return 3
     return 3 if explanation.verdict is Verdict.UNKNOWN else 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from netprobe.cli import complete
 from netprobe.cli.command import Command
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.options import FAMILIES, OutputFlags, examples, family_option, output_options
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
@@ -67,11 +66,11 @@ def command(
     version = FAMILIES[ip_family] or 0
     traced = run_async(_trace(kubeconfig_of(name), source, target, port, version))
     tables = [_table(one, one.pop("pods")) for one in traced]
-    text = {
-        "json": json.dumps(traced[0] if len(traced) == 1 else traced, indent=2),
-        "table": "\n\n".join(tables),
-    }
-    write(lambda format_, _style: [text[format_] + "\n"], out)
+    write_either(
+        out,
+        lambda: traced[0] if len(traced) == 1 else traced,
+        lambda _style: ["\n\n".join(tables) + "\n"],
+    )
     return 0
 
 

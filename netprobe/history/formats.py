@@ -10,8 +10,7 @@ from typing import Any
 from netprobe.diff import FlowStatus
 from netprobe.history.diff import ReportDiff
 from netprobe.history.diff_text import run_document, title, what_changed
-from netprobe.history.folder import RunsOverTime
-from netprobe.history.saved import SuiteRun
+from netprobe.history.saved import RunsOverTime, SuiteRun
 from netprobe.report import conformance_text
 from netprobe.report.page import page
 from netprobe.report.phrases import suite_on

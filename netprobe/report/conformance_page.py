@@ -6,13 +6,15 @@ opened, from the page's data (`conformance_data`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import PastRun
 from netprobe.conformance.result import CaseResult, CaseStatus, Results
-from netprobe.report import conformance_charts as charts
 from netprobe.report import conformance_text
 from netprobe.report.conformance_data import data, needs_attention
 from netprobe.report.page import page
@@ -23,6 +25,8 @@ MOST_PAST = 8
 """Columns of past runs in the table of features."""
 MOST_OPEN = 5
 """Cases that are open when the page is: the first ones that are not as expected."""
+EDGES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between the bars of the histogram; the last bar counts everything above."""
 
 SIGNS = {
     "yes": ("✓", "every case passed"),
@@ -194,11 +198,11 @@ def _times(results: Results) -> dict[str, Any] | None:
         ((result.converged_s, index) for index, result in enumerate(results.results) if result.converged_s),
         key=lambda one: -one[0],
     )
-    bars = charts.histogram(times)
+    bars = _histogram(times)
     return {
         "number": len(times),
-        "median": f"{charts.percentile(times, 0.5):.3f}",
-        "p95": f"{charts.percentile(times, 0.95):.3f}",
+        "median": f"{_percentile(times, 0.5):.3f}",
+        "p95": f"{_percentile(times, 0.95):.3f}",
         "most": f"{max(times):.3f}",
         "title": ", ".join(f"{bar.name}: {bar.count}" for bar in bars if bar.count),
         "bars": bars,
@@ -207,6 +211,53 @@ def _times(results: Results) -> dict[str, Any] | None:
             for seconds, index in slowest[:10]
         ],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the histogram, in units of the drawing."""
+
+    name: str
+    count: int
+    left: int
+    top: float
+    height: float
+
+
+def _bins(times: Sequence[float]) -> list[tuple[str, int]]:
+    """How many of the seconds fall between two edges, each with its name."""
+    counts = [0] * (len(EDGES) + 1)
+    for time in times:
+        counts[bisect_right(EDGES, time)] += 1
+    names = [f"< {_with_unit(EDGES[0])}"]
+    names += [f"{_number(low, high)}–{_with_unit(high)}" for low, high in pairwise(EDGES)]  # noqa: RUF001
+    return list(zip([*names, f"> {_with_unit(EDGES[-1])}"], counts, strict=True))
+
+
+def _number(seconds: float, other: float) -> str:
+    """In the unit that fits the larger of the two."""
+    return f"{seconds if other >= 1 else seconds * 1000:g}"
+
+
+def _with_unit(seconds: float) -> str:
+    return f"{_number(seconds, seconds)} {'s' if seconds >= 1 else 'ms'}"
+
+
+def _percentile(times: Sequence[float], part: float) -> float:
+    """The time within which `part` of them are; `times` is not empty."""
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+def _histogram(times: Sequence[float]) -> list[Bar]:
+    """A bar for each bin; the tallest is 120 units high and all start at y = 150. `times` is not empty."""
+    found = _bins(times)
+    most = max(count for _, count in found)
+    heights = [round(120 * count / most, 1) for _, count in found]
+    return [
+        Bar(name, count, 12 + index * 70, 150 - height, height)
+        for index, ((name, count), height) in enumerate(zip(found, heights, strict=True))
+    ]
 
 
 def _trend(found: ConformanceReport) -> dict[str, Any] | None:
