@@ -94,8 +94,9 @@ class Segment:
 class Combination:
     """All policies that apply to the pods of some groups in one direction.
 
-    `hidden`: a NetworkPolicy applies to the groups, but none in this direction, which may hide the Baseline
-    tier. `groups` of pods on their node's network are left out: policies decide nothing for them.
+    `hidden`: there is a segment of the Baseline tier, and a NetworkPolicy that applies to the groups, but
+    none in this direction. `groups` of pods on their node's network are left out: policies decide nothing
+    for them.
     """
 
     segments: tuple[Segment, ...]
@@ -141,12 +142,13 @@ class Applying:
                         selecting[index].append(number)
             for index, numbers in selecting.items():
                 found[index].append(self._segment(tier, tuple(numbers)))
-        baseline = any(segment.tier.name == BASELINE_TIER.name for segment in self._segments.values())
+        baseline = {id(s) for s in self._segments.values() if s.tier.name == BASELINE_TIER.name}
         hidden = self._hidden() if baseline else 0
         known: dict[tuple[tuple[Segment, ...], bool], Combination] = {}
         self.of_group: list[Combination] = []
         for index, segments in enumerate(found):
-            key = (tuple(segments), hidden >> index & 1 == 1)
+            hides = hidden >> index & 1 == 1 and any(id(segment) in baseline for segment in segments)
+            key = (tuple(segments), hides)
             combination = known.get(key)
             if combination is None:
                 combination = known[key] = Combination(*key)
@@ -181,6 +183,7 @@ class Applying:
             return ()
         rules = map(self.rules, numbers)
         found = tuple(tuple(islice(rules, len(tied))) for tied in ties(policies))
+        # mutant: equivalent: without a tie the places in the order are the policies
         return found if len(found) < len(numbers) else ()
 
     def selects(self, group: int) -> bool:

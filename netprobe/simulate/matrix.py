@@ -153,10 +153,11 @@ class Evaluation:
             return
         tables = [self._exact(port, protocol, family) for family in families]
         verdicts = [table.verdict(source, destination) for table in tables]
-        undefined = tables[0].undefined(source, destination)
         if len(set(verdicts)) == 1:
+            tables = tables[:1]
             families = families if len(families) == 1 else (None,)
-        for family, verdict in zip(families, verdicts, strict=False):
+        for family, table, verdict in zip(families, tables, verdicts, strict=False):
+            undefined = table.undefined(source, destination)
             yield Pair(source, destination, port, protocol, family, verdict, undefined)
 
     def _families(self, one: int, other: int) -> tuple[Family | None, ...]:

@@ -123,6 +123,15 @@ def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str
     assert marks(stage(BASELINE, OTHER_WAY), TO_X_A, profile) == expected
 
 
+@pytest.mark.parametrize("profile", [CALICO, KNP], ids=lambda profile: profile.name)
+def test_a_baseline_policy_of_other_pods_leaves_nothing_open(profile: Profile) -> None:
+    """x/a has a NetworkPolicy for ingress only, and no Baseline policy that it could hide for egress."""
+    nobody = "{namespaces: {matchLabels: {team: none}}}"
+    both_ways = f"{ingress('Deny', nobody)}\n{egress('Deny', nobody)}"
+    cluster = stage(cnp(both_ways, tier="Baseline", subject=TEAM_TWO), ISOLATES)
+    assert marks(cluster, ["x/a -> y/a 80"], profile) == "."
+
+
 FUTURE = [
     param("Accept", "X X .", id="Accept matches nothing"),
     param("Deny", "X! X! X!", id="Deny denies everything"),

@@ -239,6 +239,19 @@ def test_a_denial_by_name_is_narrowed_to_the_subjects_that_have_it() -> None:
     assert marks(cluster, ["y/b -> x/b 81", "y/b -> x/e 81", "y/a -> x/e 81"]) == "X . X"
 
 
+def test_each_family_of_a_pair_says_for_itself_whether_it_is_undefined() -> None:
+    pods = also(
+        pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1"), pod("x/b", {"app": "b"}, "10.244.1.2", "fd00::2")
+    )
+    only = tiered("p", EARLY, to(ALLOW, Networks((ip_network("::/0"),))), coming_from(40000, 50000))
+    evaluation = evaluate(replace(stage(only, pods=pods), tiers=TIERS))
+    pairs = evaluation.pairs(80, sources=[PodRef("x", "b")], destinations=[PodRef("x", "a")])
+    assert [(each.family, each.verdict.mark, each.undefined) for each in pairs] == [
+        (4, "X", True),
+        (6, ".", False),
+    ]
+
+
 def causes(side: Side) -> str:
     """Each cause as "tier policy effect rule"."""
     return ", ".join(
