@@ -138,7 +138,7 @@ class Table:
 
     def _may_differ(self, direction: Direction, subject: int, peer: int) -> bool:
         rows = self._rows[direction]
-        if subject not in rows.possible or rows.unknown >> subject & 1:
+        if subject not in rows.possible:
             return False
         may, may_not = rows.possible[subject]
         row = rows.rows[subject] or 0
