@@ -10,7 +10,17 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from netprobe.model.flow import Address, ContainerPort, End, External, Family, Flow, Placement, Protocol
+from netprobe.model.flow import (
+    Address,
+    ContainerPort,
+    End,
+    External,
+    Family,
+    Flow,
+    Placement,
+    PodRef,
+    Protocol,
+)
 from netprobe.probe.netcat import Target
 
 
@@ -32,6 +42,11 @@ class Station:
 
     def __hash__(self) -> int:
         return hash((self.namespace, self.pod, self.container))  # unique; the rest is slow to hash
+
+    @property
+    def ref(self) -> PodRef:
+        """The pod, whatever end of flows it represents."""
+        return PodRef(self.namespace, self.pod)
 
     def address(self, family: Family | None) -> Address | None:
         """Its first address of a family, or its first of any (None)."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster, Namespace
-from netprobe.model.flow import Flow, Pod, PodRef
-from netprobe.model.labels import NAME_LABEL
+from netprobe.model.flow import Flow, Pod
+from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import BY_KEY, KINDS
@@ -22,6 +22,7 @@ from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import CONTROL_PORT, Canaries, Canary
 from netprobe.probe.deciding import SELECTABLE, key_of, listed
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.plan import Station
 from netprobe.probe.prober import UNSEEN_S
 from netprobe.probe.run_objects import CHANGE, ROLE, RUN, run_namespace
 from netprobe.simulate import Profile, Simulator
@@ -91,27 +92,13 @@ class DeniedBefore:
 
 def closed_pair(bench: GuestWorkbench, simulator: Simulator) -> str | None:
     """The policies that deny the connections of pods that no namespaced policy selects, if any do."""
-    cluster = simulator.cluster
-    home = run_namespace(bench.run)
-    namespace = Namespace(home, {RUN: bench.run, NAME_LABEL: home})
     ends = [(one, {ROLE: canaries.CLIENT}) for one in bench.clients.values()]
     ends += [(one, {}) for one in bench.servers.values()]
-    pods = {
-        PodRef(one.namespace, one.pod): Pod(
-            PodRef(one.namespace, one.pod), {**labels, RUN: bench.run}, one.addresses, one.ports, one.node
-        )
-        for one, labels in ends
-    }
-    namespaces = {**cluster.namespaces, home: namespace}
-    changed = Simulator(
-        replace(cluster, namespaces=namespaces, pods={**cluster.pods, **pods}), simulator.profile
-    )
+    cluster = _with_own(simulator.cluster, run_namespace(bench.run), bench.run, ends)
+    changed = Simulator(cluster, simulator.profile)
     for client in bench.clients.values():
         for server in bench.servers.values():
-            flow = Flow(
-                PodRef(client.namespace, client.pod), PodRef(server.namespace, server.pod), CONTROL_PORT
-            )
-            decision = changed.decide(flow)
+            decision = changed.decide(Flow(client.ref, server.ref, CONTROL_PORT))
             if decision.verdict is not Verdict.ALLOW:
                 return deniers(decision)
     return None
@@ -150,7 +137,6 @@ def _prevented(
     found: Canaries, pair: Canary, simulator: Simulator, change: int, kinds: Sequence[str]
 ) -> str | None:
     """Why a canary does not do after a change what it would do without other policies."""
-    cluster = simulator.cluster
     changed = {CHANGE: str(change)} if change else {}
     own = [canaries.policy(found.namespace, found.run, change, pod_labels=found.pod_labels)]
     opened = {kind: canaries.ports_of(kind)[0] for kind in kinds}
@@ -158,31 +144,34 @@ def _prevented(
         own += [
             canaries.opening_policy(kind, found.namespace, found.run, port) for kind, port in opened.items()
         ]
-    home = Namespace(found.namespace, {RUN: found.run, NAME_LABEL: found.namespace, **changed})
-    pods = {
-        PodRef(one.namespace, one.pod): Pod(
-            PodRef(one.namespace, one.pod), {**labels, RUN: found.run}, one.addresses, one.ports, one.node
-        )
-        for one, labels in (
-            (pair.client, {ROLE: canaries.CLIENT, **changed}),
-            (pair.target, {ROLE: canaries.TARGET}),
-        )
-    }
-    with_canaries = replace(
-        cluster,
-        namespaces={**cluster.namespaces, home.name: home},
-        pods={**cluster.pods, **pods},
-        policies=(*cluster.policies, *(BY_KEY[key_of(obj)].policy(obj) for obj in own)),
-    )
-    changed_simulator = Simulator(with_canaries, simulator.profile)
-    client, target = (PodRef(one.namespace, one.pod) for one in (pair.client, pair.target))
+    ends = [(pair.client, {ROLE: canaries.CLIENT, **changed}), (pair.target, {ROLE: canaries.TARGET})]
+    cluster = _with_own(simulator.cluster, found.namespace, found.run, ends, changed)
+    policies = (*cluster.policies, *(BY_KEY[key_of(obj)].policy(obj) for obj in own))
+    changed_simulator = Simulator(replace(cluster, policies=policies), simulator.profile)
     wanted = {CONTROL_PORT: Verdict.ALLOW, canaries.port_of(change + 1): Verdict.DENY}
     if change:
         wanted[canaries.port_of(change)] = Verdict.ALLOW
     wanted |= dict.fromkeys(opened.values(), Verdict.ALLOW if change else Verdict.DENY)
     for port, verdict in wanted.items():
-        decision = changed_simulator.decide(Flow(client, target, port))
+        decision = changed_simulator.decide(Flow(pair.client.ref, pair.target.ref, port))
         if decision.verdict is not verdict:
             does = "closes" if verdict is Verdict.ALLOW else "opens"
             return f"{deniers(decision)} {does} port {port} of every pod of the run"
     return None
+
+
+def _with_own(
+    cluster: Cluster,
+    namespace: str,
+    run: str,
+    ends: Iterable[tuple[Station, Labels]],
+    namespace_labels: Labels | None = None,
+) -> Cluster:
+    """The cluster with a namespace of the run and pods in it."""
+    home = Namespace(namespace, {RUN: run, NAME_LABEL: namespace, **(namespace_labels or {})})
+    pods = {
+        one.ref: Pod(one.ref, {**labels, RUN: run}, one.addresses, one.ports, one.node)
+        for one, labels in ends
+    }
+    namespaces = {**cluster.namespaces, namespace: home}
+    return replace(cluster, namespaces=namespaces, pods={**cluster.pods, **pods})
