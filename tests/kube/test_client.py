@@ -491,3 +491,8 @@ async def test_closing_an_exec_does_not_wait_for_a_server_that_is_silent(
         cluster.exec("x", "a", "probe", ["sh"]),
     ):
         pass
+
+
+def test_a_burst_and_then_a_rate() -> None:
+    limit = transport.RateLimit(10, 3)
+    assert [round(limit.reserve(0), 3) for _ in range(6)] == [0, 0, 0, 0.1, 0.2, 0.3]

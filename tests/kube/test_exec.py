@@ -59,14 +59,6 @@ def test_a_character_that_is_cut_by_a_frame() -> None:
         assert read(b"\x01" + text[:cut], b"\x01" + text[cut:], SUCCESS)[0] == ["zürich"]
 
 
-def test_streams_that_alternate_stay_apart() -> None:
-    session = ExecSession()
-    assert session.feed(b"\x01on") == []
-    assert session.feed(b"\x02oops\n") == []
-    assert session.feed(b"\x01e\n") == ["one"]
-    assert session.stderr == "oops\n"
-
-
 def failure(**fields: Any) -> bytes:
     return status({"status": "Failure", **fields})
 

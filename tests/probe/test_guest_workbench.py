@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.matrix import Matrix
-from netprobe.model.objects import Object
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import PodOptions, Prober
@@ -80,33 +79,6 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
     assert stations[WEB].pod == "netprobe-r1-0"
     order = [kind for verb, kind, _ in cluster.calls if verb == "delete"]
     assert order.index("Job") > order.index("Pod"), "a Job that goes first would orphan its pods"
-
-
-def test_what_admission_added_is_reported() -> None:
-    class Injecting(FakeCluster):
-        async def create(self, obj: Object) -> Object:
-            if obj["kind"] == "Pod" and obj["metadata"]["namespace"] == "shop":
-                containers = [*obj["spec"]["containers"], {"name": "proxy"}]
-                labels = {**obj["metadata"]["labels"], "mesh": "yes"}
-                obj = {
-                    **obj,
-                    "metadata": {**obj["metadata"], "labels": labels},
-                    "spec": {**obj["spec"], "containers": containers},
-                }
-            return await super().create(obj)
-
-    plain = hosting()
-    cluster = Injecting()
-    cluster.objects = plain.objects
-
-    async def run() -> tuple[str, ...]:
-        async with GuestWorkbench(cluster, GUESTS, run="r1") as bench:
-            return bench.warnings
-
-    output = virtually(run())
-    assert len(output) == 2
-    assert "proxy" in output[0]
-    assert "mesh" in output[1]
 
 
 def test_no_command_is_run_in_a_pod_that_is_not_ours() -> None:

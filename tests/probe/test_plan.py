@@ -87,13 +87,6 @@ def test_what_cannot_be_probed_is_skipped_with_the_reason() -> None:
     assert not made.of
 
 
-def test_an_address_outside_is_tried_as_it_is_and_has_no_control() -> None:
-    flow = Flow(A.end, External(ip_address("203.0.113.7"), "partner"), 443)
-    made = plan.make([flow], STATIONS)
-    assert made.of[flow][1] == Target("203.0.113.7", 443)
-    assert flow not in made.listener
-
-
 def test_a_locator_decides_for_every_flow() -> None:
     by_name, nowhere = Flow(A.end, ServiceRef("x", "web"), 80), Flow(A.end, B.end, 80)
 

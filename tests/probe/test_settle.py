@@ -99,12 +99,6 @@ def test_a_cell_that_keeps_changing_is_unknown() -> None:
     assert cell.reason.startswith("flaky: connected in ")
 
 
-def test_a_failed_exec_is_tried_again() -> None:
-    settled = Script({F: "!.", G: "X"}).settle()
-    assert verdicts(settled) == ".X"
-    assert settled.last_move is None, "a probe that failed has moved nothing"
-
-
 def test_an_exec_that_always_fails_is_given_up_and_is_unknown() -> None:
     script = Script({F: "!", G: "X"})
     settled = script.settle()

@@ -80,12 +80,6 @@ def test_one_row_where_nothing_distinguishes_them(
     assert saw[next(iter(said))] is CONNECTED
 
 
-def test_two_rows_where_the_policies_tell_them_apart() -> None:
-    allowed = Simulator(crowd()).decide(FLOW)
-    said = Matrix([(V4, allowed), (V6, replace(allowed, verdict=Verdict.DENY))])
-    assert list(joined_families(said, Matrix({V4: CONNECTED, V6: CONNECTED}))[0]) == [V4, V6]
-
-
 def here(cluster: Cluster, flow: Flow) -> InPlacePlan:
     chosen = cover(cluster, None, CALICO, only_ready)
     standings = {

@@ -60,16 +60,6 @@ def test_real_pods_are_probed_and_everything_is_as_it_was(inhabited: Lab, suite:
     assert {row["control"]["path"] for row in denied} == {"pair"}
 
 
-def test_a_wrong_declaration_is_a_mismatch(inhabited: Lab, suite: Path) -> None:
-    suite.write_text(suite.read_text().replace("verdict: deny", "verdict: allow"))
-    ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json")
-    assert ended.status == 1, ended.out
-    wrong = [row for row in ended.report["flows"] if row["status"] == "mismatch"]
-    assert wrong
-    assert all(row["observed"] == row["simulated"] == "deny" for row in wrong)
-    assert {cause["policy"] for row in wrong for cause in row["because"]} == {"place-data/only-web"}
-
-
 def test_a_policy_is_tried_before_it_is_applied(inhabited: Lab, tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("""

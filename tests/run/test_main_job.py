@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from netprobe.lab import Lab
-from tests.run.netprobe import TWO_TIER, kubectl, netprobe, started
+from tests.run.netprobe import TWO_TIER, kubectl, netprobe
 
 pytestmark = pytest.mark.lab
 
@@ -54,17 +53,6 @@ def test_a_wrong_expectation_is_blamed_on_policy_rule_and_side(lab: Lab, two_tie
     again = netprobe("run", suite, "--lab", lab.name, "-o", "json")
     assert again.status == 0, again.out
     assert again.flow("backend/api", "database/pg", 5432)["observed"] == "deny"
-
-
-def test_without_the_default_deny_the_egress_of_the_database_is_open(lab: Lab, two_tier: Bend) -> None:
-    suite = two_tier("metadata: {name: two-tier}", "metadata: {name: without-default-deny}")
-    (suite.parent / "policies" / "default-deny.yaml").unlink()
-    ended = netprobe("run", suite, "--lab", lab.name, "-o", "json")
-    assert ended.status == 1
-    opened = ended.flow("database/pg", "backend/api", 8080)
-    assert (opened["declared"], opened["simulated"], opened["observed"]) == ("deny", "allow", "allow")
-    kept = ended.flow("frontend/web", "database/pg", 5432)
-    assert (kept["status"], kept["observed"]) == ("as_expected", "deny")
 
 
 def test_no_enforcement_is_found_by_probes_and_not_by_the_flag(lab: Lab, two_tier: Bend) -> None:
@@ -115,26 +103,6 @@ def test_a_namespace_of_somebody_else_is_neither_used_nor_deleted(lab: Lab) -> N
         assert "frontend" not in kubectl(kubeconfig, "get", "namespaces", "-o", "name")
     finally:
         kubectl(kubeconfig, "delete", "namespace", "database")
-
-
-def test_two_runs_on_one_cluster_do_not_disturb_each_other(lab: Lab, two_tier: Bend) -> None:
-    """Other namespaces: both go through. The same ones: the second says whose they are."""
-    suite = two_tier("metadata: {name: two-tier}", "metadata: {name: second}")
-    for file in [suite, *(suite.parent / "policies").iterdir()]:
-        text = file.read_text()
-        for name in ("frontend", "backend", "database"):
-            text = text.replace(f"name: {name}", f"name: {name}-2").replace(f"{name}/", f"{name}-2/")
-        file.write_text(text.replace("namespace: database", "namespace: database-2"))
-    with ExitStack() as stack:
-        first, second, third = (
-            stack.enter_context(started("run", "--lab", lab.name, one)) for one in (TWO_TIER, suite, TWO_TIER)
-        )
-        for run in (first, second, third):
-            run.communicate(timeout=120)
-    statuses = sorted([first.returncode, third.returncode])
-    assert second.returncode == 0
-    # The two with the same namespaces: one goes first, the other is told so, or comes when it has gone.
-    assert statuses in ([0, 0], [0, 3])
 
 
 def everything(lab: Lab) -> str:
