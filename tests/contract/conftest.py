@@ -10,9 +10,7 @@ from typing import TypeAlias, TypeVar
 
 import pytest
 
-from netprobe.errors import LabError
 from netprobe.kube import connect
-from netprobe.lab import LabOptions, start
 from netprobe.model.objects import Object
 from netprobe.probe import ClusterAPI
 from tests.cluster.real import kubeconfig as real_kubeconfig
@@ -89,21 +87,10 @@ def on(kubeconfig: str) -> Use[T]:
     return use
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[str]:
-    """The kubeconfig of a lab that lives as long as the tests do."""
-    try:
-        made = start(LabOptions(name="contract"), ephemeral=True)
-    except LabError as e:
-        pytest.skip(f"no lab on this machine: {e}")
-    yield str(made.kubeconfig)
-    made.stop()
-
-
 @pytest.fixture(
     params=[
         "fake",
-        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab contract")]),
+        pytest.param("lab", marks=[pytest.mark.lab]),
         pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
     ]
 )
@@ -118,7 +105,7 @@ def use(request: pytest.FixtureRequest) -> Use[object]:
 
             return lambda work: virtually(keep(work))
         case "lab":
-            return on(request.getfixturevalue("lab"))
+            return on(str(request.getfixturevalue("lab").kubeconfig))
         case _:
             return on(real_kubeconfig())
 
@@ -126,13 +113,13 @@ def use(request: pytest.FixtureRequest) -> Use[object]:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("lab", marks=[pytest.mark.lab, pytest.mark.xdist_group("lab contract")]),
+        pytest.param("lab", marks=[pytest.mark.lab]),
         pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")]),
     ],
 )
 def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     """In a namespace of its own, with a pod that runs."""
-    found = request.getfixturevalue("lab") if request.param == "lab" else real_kubeconfig()
+    found = request.getfixturevalue("lab").kubeconfig if request.param == "lab" else real_kubeconfig()
     name = f"contract-{secrets.token_hex(3)}"
     made = Kubectl(Path(found), name, tmp_path_factory.mktemp("files"))
     made("create", "namespace", name)

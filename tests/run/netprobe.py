@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,20 @@ def command(*arguments: object) -> list[str]:
 
 
 def netprobe(*arguments: object, timeout_s: float = 120) -> Ended:
-    """Run netprobe to its end."""
+    """Run netprobe to its end: in this process if the cluster is there already, which is quicker."""
+    if not {"--lab", "--kubeconfig"}.isdisjoint(arguments):
+        return _in_process(list(map(str, arguments)))
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _in_process(arguments: list[str]) -> Ended:
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main(arguments)
+    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
+    return Ended(status, *texts)
 
 
 def called(output: pytest.CaptureFixture[str], *arguments: object) -> Ended:
