@@ -147,9 +147,11 @@ def test_flows_that_a_missing_kind_decides_are_skipped(lab: Lab, tmp_path: Path)
     crd = "clusternetworkpolicies.policy.networking.k8s.io"
     definition = on(lab, lambda cluster: cluster.get("CustomResourceDefinition", crd))
     on(lab, lambda cluster: cluster.delete("CustomResourceDefinition", crd))
-    ended = netprobe("run", suite(tmp_path, closed("not-served")), "--lab", lab.name, "-o", "json")
-    definition["metadata"] = {"name": crd}
-    on(lab, lambda cluster: cluster.create(definition))
+    try:
+        ended = netprobe("run", suite(tmp_path, closed("not-served")), "--lab", lab.name, "-o", "json")
+    finally:  # the lab is everybody's
+        definition["metadata"] = {"name": crd, "annotations": definition["metadata"]["annotations"]}
+        on(lab, lambda cluster: cluster.create(definition))
     (row,) = ended.report["flows"]
     assert (row["status"], row["observed"]) == ("skipped", None)
     assert row["reason"] == "skipped: this cluster does not serve ClusterNetworkPolicy"
