@@ -124,7 +124,7 @@ def _check_icmp(checks: Checks, rule: Mapping[str, Any], path: str, protocol: An
 
 
 def _check_http(checks: Checks, rule: Mapping[str, Any], path: str, section: str) -> None:
-    """Check a rule's `http`, which only Envoy enforces, and warn that requests are not told apart."""
+    """Check a rule's `http`, which only Envoy enforces; the warning says that requests are not compared."""
     where = f"{path}.http"
     if rule.get("http") is None:
         return

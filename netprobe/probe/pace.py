@@ -21,6 +21,7 @@ class Method:
     `starts_per_node`, `start_hold_s`: see session.Starts.
     `kept_sessions`: with no more stations than this, each keeps its exec for the whole run (an exec costs
         50 ms of processor time); with more, each has one exec a round.
+    `round_gap`: the two rounds that have to agree begin this part of `wait_s` apart: their time-outs overlap.
     """
 
     second_try: float | None = 0.35
@@ -32,12 +33,13 @@ class Method:
     starts_per_node: int = 16
     start_hold_s: float = 0.1
     kept_sessions: int = 64
+    round_gap: float = 0.3
 
 
 CLUSTER: Final = Method()
 """Any cluster, with pods of the run's own or next to those of others."""
 
-LAB: Final = replace(CLUSTER, second_try=None, resend=False)
+LAB: Final = replace(CLUSTER, second_try=None, resend=False, round_gap=0.1)
 """One machine: packets take microseconds and no backlog overflows, so nothing needs a second try."""
 
 LAB_BULK: Final = replace(LAB, latencies=False, bulk=True, window=64, pods_per_node=24, kept_sessions=500)
@@ -90,8 +92,7 @@ class Pace:
 
     @property
     def round_gap_s(self) -> float:
-        """How far apart the two rounds that have to agree begin: their time-outs overlap."""
-        return (0.1 if self.method.second_try is None else 0.3) * self.wait_s
+        return self.method.round_gap * self.wait_s
 
     @property
     def quiet_s(self) -> float:

@@ -164,7 +164,7 @@ class Prober:
         self._late_from = math.inf if converged is None else now() + self._pace.late_s
         settled, _ = await asyncio.gather(
             settle(self.round, tuple(self._plan.of), self._pace, self._before, self._late.__contains__),
-            self._confirm_enforcement(),
+            self._confirm_enforcement(stale=bool(problems)),
         )
         self._before = {flow: cell.verdict for flow, cell in settled.cells.items()}
         if settled.last_move is not None and converged is not None:
@@ -220,9 +220,12 @@ class Prober:
         signs = (watch.closed(change, self._pace.canary_s, held=held) for watch in self._watches)
         return overall(await asyncio.gather(*signs))
 
-    async def _confirm_enforcement(self) -> None:
-        """Look again while the rounds last: the port that the next change opens must stay closed."""
-        if self._watches and self._enforcement.enforcing is not False:
+    async def _confirm_enforcement(self, *, stale: bool) -> None:
+        """Look again while the rounds last: the port that the next change opens must stay closed.
+
+        Not if the change was not seen (`stale`): the last one but one has opened that port too.
+        """
+        if self._watches and self._enforcement.enforcing is not False and not stale:
             found = await self._closed(self._change + 1, held=True)
             if found.enforcing is not None:
                 self._enforcement = found

@@ -35,7 +35,7 @@ class SavedCause(BaseModel):
 
 
 class SavedFlow(BaseModel):
-    """One element of `flows` (docs/report.schema.json); keys that nobody here needs are ignored."""
+    """One element of `flows` (docs/report.schema.json); keys that are not used here are ignored."""
 
     source: str = Field(alias="from")
     to: str

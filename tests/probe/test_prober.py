@@ -225,6 +225,20 @@ def test_a_change_that_never_arrives_is_a_problem_and_not_for_ever() -> None:
     assert "was not seen within" in seen.facts.problems[0]
 
 
+def test_an_agent_that_stops_after_a_change_is_no_cluster_without_enforcement() -> None:
+    """The port that the next change opens is still open from the last one: its rules are stale."""
+    world = World()
+
+    async def change() -> None:
+        world.cluster.follows = world.changed_at is None
+        await world.change()
+
+    arrived, stale = observed(world.cluster, FLOWS, change, changes=2)
+    assert arrived.facts.problems == ()
+    assert "was not seen within" in stale.facts.problems[0]
+    assert (stale.facts.converged_s, stale.facts.enforcement.enforcing) == (None, True)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

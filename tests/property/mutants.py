@@ -1,6 +1,6 @@
 """A pytest plugin that changes one operator, condition, constant or return after the other; tests must fail.
 
-    MUTANTS="simulate/side.py simulate/rows.py" .venv/bin/pytest -p tests.property.mutants tests/semantics ...
+    MUTANTS="simulate/side.py simulate/rows.py" .venv/bin/python -m pytest -p tests.property.mutants tests
 
 The tests are collected once. Each mutant runs them in a forked process up to the first failure, with the code
 of the module's functions exchanged. Survivors are listed at the end. MUTANTS_NUMBER takes a sample of that
