@@ -7,6 +7,7 @@ import json
 import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -15,6 +16,7 @@ from netprobe.kube import connect
 from netprobe.lab import Lab
 from netprobe.lint import catalogue, lint, read
 from netprobe.lint.read import from_objects
+from netprobe.model.objects import Object
 from tests.lint.helpers import documents, namespace, policy
 from tests.lint.test_fix import BLOCK
 
@@ -232,7 +234,7 @@ def test_a_live_cluster_has_no_files_but_is_whole() -> None:
     assert len(result.silenced) == 1
 
 
-DEFINITION = {
+DEFINITION: Final[Object] = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": "ciliumnetworkpolicies.cilium.io"},
@@ -259,8 +261,16 @@ def test_a_live_cluster_with_a_kind_that_is_not_simulated(lab: Lab, capsys: Outp
             kind = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy"}
             await cluster.apply({**kind, "metadata": metadata})
 
-    asyncio.run(create())
-    assert main(["lint", "--kubeconfig", str(lab.kubeconfig)]) == 0
+    async def remove() -> None:  # the lab is everybody's
+        async with connect(str(lab.kubeconfig)) as cluster:
+            await cluster.delete("CustomResourceDefinition", DEFINITION["metadata"]["name"])
+            await cluster.delete("Namespace", home)
+
+    try:
+        asyncio.run(create())
+        assert main(["lint", "--kubeconfig", str(lab.kubeconfig)]) == 0
+    finally:
+        asyncio.run(remove())
     out = capsys.readouterr().out
     assert f"ciliumnetworkpolicy/{home}/l7: note not-simulated: " in out
     assert "not simulated, though they may decide flows: 1 CiliumNetworkPolicy" in out

@@ -11,6 +11,7 @@ import pytest
 from netprobe.cli import main
 from netprobe.lab import Lab
 from netprobe.model.objects import Object
+from netprobe.policies.kinds import NOT_SIMULATED
 from netprobe.probe import permission
 from netprobe.probe.permission import READ_POLICIES, Permission
 from tests.cluster.account import published
@@ -101,9 +102,9 @@ def granted(*files: str, more: tuple[Permission, ...] = ()) -> set[Request]:
 
 def optional_lists(found: set[Request]) -> set[Request]:
     """Lists that a run may be refused, and then reports or does without."""
-    simulated = {p.resource for p in READ_POLICIES}
+    optional = {p.resource for p in READ_POLICIES} | {kind.plural for kind in NOT_SIMULATED}
     return {
-        (group, resource, verb) for group, resource, verb in found if verb == "list" and resource in simulated
+        (group, resource, verb) for group, resource, verb in found if verb == "list" and resource in optional
     }
 
 
