@@ -8,9 +8,9 @@ several have counted, there was other traffic at the same moment, and the trace 
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
@@ -30,7 +30,7 @@ Stage = Literal["service", "egress", "ingress"]
 ENDING = {"accept", "drop", "reject"}
 """The verdicts that end a side; rules that log or pass on count too."""
 _PLACE = re.compile(r"(?:egress|ingress) (\S+) rule (\d+)(?: peer (\d+))?(?: port (\d+))?")
-_Key = tuple[str, str, str, int]
+_Chain = tuple[str, str, str]  # node, table, chain
 
 
 class UnclearError(LabError):
@@ -63,14 +63,13 @@ class TraceStep:
 class RuleCounts:
     """What each rule counted between two readings. UnclearError if the rules themselves changed."""
 
-    def __init__(self, before: Iterable[CountedRule], after: Iterable[CountedRule]) -> None:
-        old, new = _keyed(before), _keyed(after)
-        if {key: _same(rule) for key, rule in old.items()} != {key: _same(rule) for key, rule in new.items()}:
+    def __init__(self, before: Sequence[CountedRule], after: Sequence[CountedRule]) -> None:
+        if list(map(_uncounted, before)) != list(map(_uncounted, after)):
             raise UnclearError("the rules changed while the connection was tried")
-        self._chains: dict[tuple[str, str, str], list[tuple[CountedRule, int]]] = {}
-        for key, rule in new.items():
-            more = (rule.packets or 0) - (old[key].packets or 0)
-            self._chains.setdefault(key[:3], []).append((rule, more))
+        self._chains: defaultdict[_Chain, list[tuple[CountedRule, int]]] = defaultdict(list)
+        for old, new in zip(before, after, strict=True):
+            more = (new.packets or 0) - (old.packets or 0)
+            self._chains[new.node, new.table, new.chain].append((new, more))
 
     def service(self, node: str, port: str) -> TraceStep | None:
         """What a node did with a connection to "NAMESPACE/NAME port NUMBER/PROTOCOL"; None if it saw none."""
@@ -157,11 +156,6 @@ class RuleCounts:
                 yield from entries
 
 
-def parse(items: Iterable[Mapping[str, object]]) -> list[CountedRule]:
-    """The rules from the JSON of the lab's API."""
-    return [CountedRule(**item) for item in items]  # type: ignore[arg-type]
-
-
 def parse_target(text: str) -> PodRef | ServiceRef | Address:
     """NAMESPACE/POD, svc:NAMESPACE/NAME or an address; ValueError."""
     if text.startswith("svc:"):
@@ -211,15 +205,5 @@ def trace_steps(
     return steps
 
 
-def _keyed(rules: Iterable[CountedRule]) -> dict[_Key, CountedRule]:
-    place: Counter[tuple[str, str, str]] = Counter()
-    keyed = {}
-    for rule in rules:
-        chain = (rule.node, rule.table, rule.chain)
-        keyed[*chain, place[chain]] = rule
-        place[chain] += 1
-    return keyed
-
-
-def _same(rule: CountedRule) -> tuple[str, str]:
-    return rule.verdict, rule.comment
+def _uncounted(rule: CountedRule) -> CountedRule:
+    return replace(rule, packets=None)

@@ -18,7 +18,7 @@ from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
 from netprobe.kube.resources import RESOURCES
 from netprobe.lab import Lab, LabOptions, start
-from netprobe.lab.trace import RULES, parse
+from netprobe.lab.trace import RULES
 from netprobe.model.flow import PodRef
 
 T = TypeVar("T")
@@ -108,10 +108,10 @@ class Playground:
     def counted(self) -> dict[str, int]:
         """How many packets each endpoint of a Service has been given, by "address:port"."""
         found: dict[str, int] = {}
-        for rule in parse(self.do(self.cluster.raw(RULES))["items"]):
-            if rule.comment.startswith("endpoint "):
-                key = rule.comment.removeprefix("endpoint ")
-                found[key] = found.get(key, 0) + (rule.packets or 0)
+        for rule in self.do(self.cluster.raw(RULES))["items"]:
+            if rule["comment"].startswith("endpoint "):
+                key = rule["comment"].removeprefix("endpoint ")
+                found[key] = found.get(key, 0) + (rule["packets"] or 0)
         return found
 
     def _ready(self, metadata: dict[str, Any]) -> bool:

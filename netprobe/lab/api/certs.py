@@ -1,4 +1,4 @@
-"""The lab's own certificate authority, its server certificate, and the kubeconfig that trusts them."""
+"""The lab's certificate, and the kubeconfig that trusts it."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=365)
+_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netprobe-lab")])
 _NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _ADDRESSES = ("127.0.0.1", "::1", "10.96.0.1")
 
 
 @dataclass(frozen=True, slots=True)
-class Certificates:
-    """PEM texts; the key of the authority is thrown away after its one signature."""
+class Certificate:
+    """PEM texts. The certificate is self-signed: clients trust it as their only authority."""
 
-    ca: bytes
     certificate: bytes
     key: bytes
 
 
-def make() -> Certificates:
-    """A new authority and a server certificate for loopback."""
+def make() -> Certificate:
+    """A new key and certificate for loopback."""
     now = datetime.now(UTC)
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ca_name = _name("netprobe-lab-ca")
+    key = ec.generate_private_key(ec.SECP256R1())
     usage = x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=True,
-        crl_sign=True,
+        crl_sign=False,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
@@ -46,51 +45,32 @@ def make() -> Certificates:
         encipher_only=False,
         decipher_only=False,
     )
-    ca = (
-        _builder(ca_name, ca_name, ca_key, now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
     names += [x509.IPAddress(ip_address(address)) for address in _ADDRESSES]
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     certificate = (
-        _builder(_name("netprobe-lab"), ca_name, key, now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(issuer, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Certificates(ca.public_bytes(pem), certificate.public_bytes(pem), private)
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
+        .subject_name(_NAME)
+        .issuer_name(_NAME)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + _VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
     )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Certificate(certificate.public_bytes(pem), private)
 
 
-def context(certificates: Certificates, home: Path) -> ssl.SSLContext:
-    """A server's TLS context. The ssl module reads files only, so the chain is in `home` for a moment."""
+def context(own: Certificate, home: Path) -> ssl.SSLContext:
+    """A server's TLS context. The ssl module reads files only, so both are in `home` for a moment."""
     path = home / "server.pem"
-    write_private(path, certificates.key + certificates.certificate)
+    write_private(path, own.key + own.certificate)
     try:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -109,7 +109,7 @@ async def serve(
     Returns once it answers and the nodes and first namespaces exist. `history` is how many changes of a kind
     a watcher may be behind (see store.py).
     """
-    certificates = certs.make()
+    own = certs.make()
     token = secrets.token_urlsafe(32)
     store = Store(history)
     serve_custom_kinds(store)
@@ -118,7 +118,7 @@ async def serve(
     loops: list[Loop] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
-        *controllers(operations, certificates.ca.decode()),
+        *controllers(operations, own.certificate.decode()),
     ]
     bootstrap(operations, fabric)
     routes = RequestRouter(operations, fabric, token)
@@ -138,8 +138,8 @@ async def serve(
     await runner.setup()
     url = f"https://127.0.0.1:{sock.getsockname()[1]}"
     sock = BoundedListener(sock, _MOST_CONNECTIONS)
-    await web.SockSite(runner, sock, ssl_context=certs.context(certificates, home)).start()
+    await web.SockSite(runner, sock, ssl_context=certs.context(own, home)).start()
     tasks = [asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in loops]
     path = home / "kubeconfig"
-    certs.write_private(path, certs.kubeconfig(f"netprobe-{name}", url, certificates.ca, token))
+    certs.write_private(path, certs.kubeconfig(f"netprobe-{name}", url, own.certificate, token))
     return Server(runner, tasks, path, store)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.process import LabProcess, Stdio
-from netprobe.lab.fabric.spawner import Spawner
+from netprobe.lab.fabric import kernel, sandbox
 from netprobe.lab.fabric.state import CountedRule
 from netprobe.lab.fabric.table import NftTable, Ruleset, reload, update
 
@@ -20,8 +20,7 @@ class Loader:
     `reloads` counts full loads: one at first, and one for each difference that nft refused.
     """
 
-    def __init__(self, spawner: Spawner, nft: str, network: int, table: NftTable) -> None:
-        self._spawner = spawner
+    def __init__(self, nft: str, network: int, table: NftTable) -> None:
         self._nft = nft
         self._network = network
         self._table = table
@@ -33,43 +32,36 @@ class Loader:
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             text = update(self._table, loaded, wanted)
-            if not text or await self._run(text) is None:
+            if not text or not (await self._run("-f", "-", text=text)).returncode:
                 self._loaded = wanted
                 return
         self.reloads += 1
-        if problem := await self._run(reload(self._table, wanted)):
+        done = await self._run("-f", "-", text=reload(self._table, wanted))
+        if done.returncode:
+            problem = done.stderr.strip().partition("\n")[0] or f"status {done.returncode}"
             raise LabError(f"nft refused the lab's rules: {problem}")
         self._loaded = wanted
 
-    async def _run(self, text: str) -> str | None:
-        """Run a transaction; nft's complaint, or None."""
-        stdio = Stdio.pipes(stdin=True)
-        try:
-            answer = self._spawner.run([self._nft, "-f", "-"], self._network, stdio.theirs)
-        finally:
-            stdio.close_theirs()
-        process = await LabProcess.attach(stdio, answer)
-        assert process.stdin is not None  # noqa: S101 (for the type checker)
-        assert process.stderr is not None  # noqa: S101
-        process.stdin.write(text.encode())
-        process.stdin.close()
-        complaint, _, status = await asyncio.gather(
-            process.stderr.read(), process.stdout.read(), process.wait()
-        )
-        if status == 0:
-            return None
-        return complaint.decode(errors="replace").strip().partition("\n")[0] or f"status {status}"
-
     async def listing(self) -> str:
         """The table as `nft -j list table` prints it, with counters; "" if nothing is loaded."""
-        stdio = Stdio.pipes(stdin=False)
-        try:
-            argv = [self._nft, "-j", "list", "table", *self._table.name.split()]
-            answer = self._spawner.run(argv, self._network, stdio.theirs)
-        finally:
-            stdio.close_theirs()
-        process = await LabProcess.attach(stdio, answer)
-        return (await process.stdout.read()).decode()
+        return (await self._run("-j", "list", "table", *self._table.name.split())).stdout
+
+    async def _run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run nft in a thread, in the namespace that the thread is in for that moment."""
+
+        def run() -> subprocess.CompletedProcess[str]:
+            with kernel.inside(self._network):
+                return subprocess.run(
+                    [self._nft, *arguments],
+                    input=text,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    env={"PATH": sandbox.PATH, "LC_ALL": "C"},
+                    check=False,
+                )
+
+        return await asyncio.to_thread(run)
 
 
 def read_rules(node: str, table: str, text: str) -> list[CountedRule]:

@@ -120,7 +120,7 @@ class LabNetwork:
         await self._in_thread(self._raise_nodes)
         for table in (services.table(self._versions), POLICIES):
             self._tables[table] = {
-                name: Loader(spawner, nft, segment.network, table) for name, segment in self._segments.items()
+                name: Loader(nft, segment.network, table) for name, segment in self._segments.items()
             }
         of_services, of_policies = self._tables.values()
         self._enforcer = Enforcer(

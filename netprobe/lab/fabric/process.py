@@ -12,7 +12,7 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROUNDS = 20  # a process may fork while its children are listed; its limit of processes ends that race
+_ROUNDS = 20  # a process may fork while the session is listed; its limit of processes ends that race
 _TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441  # on all architectures but alpha, mips, powerpc and sparc
 _LOST = 137  # the status of a process that vanished with its waiting parent: killed
 
@@ -58,22 +58,16 @@ class LabProcess:
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
 
-    def __init__(
-        self, pid: int, status: asyncio.Future[int], first: int | None, terminal: int | None
-    ) -> None:
+    def __init__(self, pid: int, status: asyncio.Future[int], terminal: int | None) -> None:
         self._pid = pid
         self._status = status
-        self._first = first
         self._terminal = terminal
         self._outputs: list[asyncio.BaseTransport] = []
         status.add_done_callback(lambda _: self._close_terminal())
 
     @classmethod
-    async def attach(cls, stdio: Stdio, answer: int, *, first: int | None = None) -> LabProcess:
-        """Take over our side of the streams. OSError if the spawner could not start the program.
-
-        `first`: the PID of the first process of the program's pod, needed to find its descendants.
-        """
+    async def attach(cls, stdio: Stdio, answer: int) -> LabProcess:
+        """Take over our side of the streams. OSError if the spawner could not start the program."""
         replies, _ = await open_reader(answer)
         line = (await replies.readline()).decode()
         if not line[:-1].isdigit():
@@ -82,7 +76,7 @@ class LabProcess:
                     os.close(fd)
             raise OSError(line.strip("!\n") or "the lab's spawner is gone")
         status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        process = cls(int(line), status, first, stdio.terminal)
+        process = cls(int(line), status, stdio.terminal)
         process._watching = asyncio.ensure_future(process._watch(replies))
         process.stdin = None if stdio.stdin is None else await _writer(stdio.stdin)
         process.stdout, out = await open_reader(stdio.stdout)
@@ -104,17 +98,16 @@ class LabProcess:
         return await asyncio.shield(self._status)
 
     def kill(self) -> None:
-        """Kill the program and its descendants, except those that have made a session of their own.
+        """Kill the program and all processes of its session. Output that has not been read is lost.
 
-        Output that has not been read is lost. A program that daemonises outlives its exec, as in a container,
-        and ends with the pod.
+        A program that daemonises outlives its exec, as in a container, and ends with the pod.
         """
         if self._pid and not self._status.done():
             for _ in range(_ROUNDS):
-                family = _family(self._pid, self._first)
-                if not family:
+                living = _session(self._pid)
+                if not living:
                     break
-                for pid in family:
+                for pid in living:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
         for output in self._outputs:
@@ -132,32 +125,16 @@ class LabProcess:
             self._terminal = None
 
 
-def _family(leader: int, first: int | None) -> set[int]:
-    """A process, its descendants and the orphans of its session (children of `first`), if they live."""
-    found: set[int] = set()
-    waiting = [leader]
-    waiting += [pid for pid in _children(first) if _stat(pid)[3:4] == [str(leader)]] if first else []
-    while waiting:
-        pid = waiting.pop()
-        if pid not in found and _stat(pid)[:1] not in ([], ["Z"], ["X"]):
-            found.add(pid)
-            waiting += _children(pid)
+def _session(leader: int) -> list[int]:
+    """The living processes of a session; an exec's program is the leader of one."""
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                state, _, _, session, *_ = (path / "stat").read_text().rpartition(")")[2].split()
+                if session == str(leader) and state not in {"Z", "X"}:
+                    found.append(int(path.name))
     return found
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name: state, parent, group, session; [] if it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
 
 
 class _EndsWithTerminal(asyncio.StreamReaderProtocol):

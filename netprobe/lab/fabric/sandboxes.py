@@ -66,7 +66,7 @@ class Sandbox:
             answer = self._spawner.exec(first.pidfd, arguments, stdio.theirs)
         finally:
             stdio.close_theirs()
-        return await LabProcess.attach(stdio, answer, first=first.pid)
+        return await LabProcess.attach(stdio, answer)
 
     async def _ready(self) -> _First:
         async with self._making:

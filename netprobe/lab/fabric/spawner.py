@@ -9,11 +9,10 @@ with the arguments as JSON, a pipe for the answer, then whatever else the kind n
 once and the child does the work, so a slow or failing request delays no other, and forking a small process
 is cheap, however much memory the daemon uses.
 
-    run    a program with the lab's own privileges, in a network namespace (nft)
     pod    the sandbox of a pod: namespaces, mounts, and a first process that holds them (sandbox.py)
     exec   an unprivileged program in such a sandbox
 
-For `run` and `exec` the child forks once more and waits: only a new process can join a PID namespace, and
+For `exec` the child forks once more and waits: only a new process can join a PID namespace, and
 its exit status must be collected. The answer is two lines, the PID as the lab sees it and the status as a
 shell reports it (128+n for signal n), or one line that begins with ! and gives the reason of a failure.
 
@@ -30,12 +29,12 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from netprobe.lab.fabric import kernel, sandbox
+from netprobe.lab.fabric import sandbox
 
-_RUN, _POD, _EXEC = b"r", b"p", b"x"
+_POD, _EXEC = b"p", b"x"
 _MAX_FDS = 8
 
 
@@ -48,12 +47,8 @@ class Spawner:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
 
-    def run(self, argv: Sequence[str], network: int, stdio: Sequence[int]) -> int:
-        """Start a program of the machine in a network namespace; the answer is PID and status."""
-        return self._request(_RUN, {"argv": list(argv)}, [network, *stdio])
-
     def exec(self, pod: int, arguments: Mapping[str, Any], stdio: Sequence[int]) -> int:
-        """Start a program in a pod, given by the pidfd of its first process; the answer as for `run`."""
+        """Start a program in a pod, given by the pidfd of its first process; the answer is PID and status."""
         return self._request(_EXEC, arguments, [pod, *stdio])
 
     def pod(self, arguments: Mapping[str, Any], network: int) -> int:
@@ -157,7 +152,7 @@ def _answer(kind: bytes, fds: list[int]) -> NoReturn:
         if kind == _POD:
             os.write(answer, sandbox.create(namespace, **arguments).encode())
         else:
-            _start_and_wait(kind, namespace, arguments, stdio, answer)
+            _start_and_wait(namespace, arguments, stdio, answer)
         status = 0
     except (OSError, ValueError, TypeError) as error:
         with contextlib.suppress(OSError):
@@ -166,23 +161,15 @@ def _answer(kind: bytes, fds: list[int]) -> NoReturn:
         os._exit(status)
 
 
-def _start_and_wait(
-    kind: bytes, namespace: int, arguments: dict[str, Any], stdio: list[int], answer: int
-) -> None:
-    program: Callable[[], NoReturn]
-    if kind == _EXEC:
-        sandbox.enter(namespace)
-        program = lambda: sandbox.become(**arguments)  # noqa: E731 (two programs, one fork)
-    else:
-        kernel.setns(namespace, kernel.NEWNET)
-        program = lambda: _become_helper(arguments["argv"])  # noqa: E731
+def _start_and_wait(pod: int, arguments: dict[str, Any], stdio: list[int], answer: int) -> None:
+    sandbox.enter(pod)
     failed, report = os.pipe2(os.O_CLOEXEC)  # a program that starts closes its end and reports nothing
     child = os.fork()
     if child == 0:
         try:
             for target, fd in enumerate(stdio):
                 os.dup2(fd, target)
-            program()
+            sandbox.become(**arguments)
         except OSError as error:
             os.write(report, str(error).encode())
         finally:
@@ -194,7 +181,3 @@ def _start_and_wait(
     os.write(answer, f"{child}\n".encode())
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os.write(answer, f"{ended if ended >= 0 else 128 - ended}\n".encode())
-
-
-def _become_helper(argv: list[str]) -> NoReturn:
-    os.execve(argv[0], argv, {"PATH": sandbox.PATH, "LC_ALL": "C"})  # noqa: S606 (no shell is the point)
