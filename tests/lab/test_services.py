@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
@@ -146,49 +145,6 @@ def test_a_pod_reaches_itself_through_its_service_where_policies_let_it(lab: Pla
     lab.apply(policy("self/p", "s", ingress=[]))
     lab.eventually(lambda: lab.probe("self/s", vip, 80), SILENT)  # as with Calico: judged as any other
     assert lab.probe("self/s", lab.address("self/s"), 8080) == OPEN
-
-
-def test_a_client_keeps_to_its_endpoint_where_it_should(lab: Playground) -> None:
-    lab.namespace("affine")
-    for number in (1, 2, 3):
-        lab.apply(pod(f"affine/b{number}", "8080", labels={"app": "b"}))
-    lab.apply(service("affine/b", "b", TCP_80, sessionAffinity="ClientIP"))
-    vip = lab.vip("affine/b")
-    ends = {f"{lab.address(f'affine/b{number}')}:8080" for number in (1, 2, 3)}
-    lab.eventually(lambda: ends <= lab.counted().keys(), True)
-    lab.eventually(lambda: lab.probe("clients/one", vip, 80), OPEN)
-
-    def used(times: int) -> set[str]:
-        before = lab.counted()
-        for _ in range(times):
-            assert lab.probe("clients/one", vip, 80) == OPEN
-        return {end for end, packets in lab.counted().items() if packets > before.get(end, 0)}
-
-    (kept,) = used(12)  # at random that would be one of them once in 170,000 times
-    assert kept in ends
-    gone = next(n for n in (1, 2, 3) if kept.startswith(f"{lab.address(f'affine/b{n}')}:"))
-    lab.delete("Pod", f"b{gone}", "affine")
-    lab.eventually(lambda: kept in lab.counted(), False)
-    (other,) = used(12)
-    assert other in ends - {kept}
-
-
-def test_an_external_address_is_reached_from_pods_of_every_node(lab: Playground) -> None:
-    lab.namespace("external")
-    lab.apply(
-        pod("external/b", "8080", node="n2")
-        + service("external/b", "b", TCP_80, externalIPs=["203.0.113.80"])
-        + service("external/none", "nobody", {"port": 81}, externalIPs=["203.0.113.80"])
-    )
-    for client in ("clients/one", "clients/two"):
-        lab.eventually(partial(lab.probe, client, "203.0.113.80", 80), OPEN)
-        assert lab.probe(client, "203.0.113.80", 81) == REFUSED
-        assert "unreachable" in lab.sh(client, "nc -zv -w 1 203.0.113.80 82")[1], "that port is not its"
-    lab.apply(policy("external/closed", "b", ingress=[{"from": [{"podSelector": {}}]}]))
-    lab.eventually(lambda: lab.probe("clients/two", "203.0.113.80", 80), SILENT)
-    lab.delete("Service", "b", "external")
-    lab.delete("Service", "none", "external")
-    lab.eventually(lambda: "unreachable" in lab.sh("clients/one", "nc -zv -w 1 203.0.113.80 80")[1], True)
 
 
 def test_a_host_port_leads_to_the_pod_whose_policies_see_the_pods_port(lab: Playground) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
@@ -31,9 +31,11 @@ from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
 from netprobe.lab.fabric.table import NftTable
-from netprobe.lab.fabric.zone import ClusterNames
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
+
+if TYPE_CHECKING:
+    from netprobe.lab.fabric.names import Zone
 
 T = TypeVar("T")
 
@@ -105,7 +107,8 @@ class LabNetwork:
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
         self._tables: dict[NftTable, dict[str, Loader]] = {}
-        self._names = ClusterNames()
+        self._state = NetworkState({}, {}, [])
+        self._zone: Zone | None = None  # of the state
         self._lost: set[tuple[str, str]] = set()  # nodes, and the node that each no longer reaches
 
     @classmethod
@@ -224,7 +227,7 @@ class LabNetwork:
         return PlacedPod(node, placed)
 
     async def enforce(self, state: NetworkState) -> None:
-        self._names.state = state
+        self._state, self._zone = state, None
         await self._lose_paths(state)
         await self._enforcer.enforce(state)
 
@@ -271,9 +274,17 @@ class LabNetwork:
 
     async def _listen(self, pod: _Pod, how: faults.Listening) -> None:
         await asyncio.sleep(how.after_s or 0.0)
-        respond = self._names.respond if pod.spec.annotations.get(SERVES) == "dns" else None
+        respond = self._respond if pod.spec.annotations.get(SERVES) == "dns" else None
         versions = sorted(how.versions.intersection(address.version for address in pod.addresses))
         await pod.listeners.open(pod.network, pod.spec.ports, versions, respond, loopback=how.loopback)
+
+    def _respond(self, question: bytes, datagram: bool) -> bytes | None:
+        """Implements listeners.Respond with the names of the newest state."""
+        if self._zone is None:
+            from netprobe.lab.fabric.names import Zone  # late: see there
+
+            self._zone = Zone(self._state)
+        return self._zone.respond(question, datagram=datagram)
 
     def _raise_pod(self, pod: _Pod) -> None:
         with plumbing.Channel(pod.network) as inside:

@@ -12,14 +12,11 @@ The same as kube-proxy's nftables mode, in a table of its own:
     hook postrouting           marked packets leave with the node's own address (masquerade)
 
     map   services4            10.96.0.7 . tcp . 80 → its chain; the same for 172.31.255.1 . tcp . 30080,
-                               a node port, and for 203.0.113.9 . tcp . 80, an external address
-                               a host port leads to the chain of its endpoint
+                               a node port; a host port leads to the chain of its endpoint
     map   void4                the same keys, for ports without endpoints
-    set   virtual4             the addresses of all Services, but not external ones, whose other ports may
-                               belong to a host that has the address
-    set   affine4/shop/web/http/10.244.1.3    the clients of an endpoint, while session affinity lasts
+    set   virtual4             the addresses of all Services
     chain service4/shop/web/http     choose an endpoint at random
-    chain external4/shop/web/http    the same for node ports and external addresses: masquerade first
+    chain external4/shop/web/http    the same for node ports: masquerade first
     chain endpoint/10.244.1.3/tcp/8080
 
 Addresses are translated before routing, so the policies (hook forward) see the pod's own address and port.
@@ -112,17 +109,6 @@ class _Endpoint:
     node: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Port:
-    """A port of a Service on one of its addresses. `affinity_s` is how long clients keep their endpoint."""
-
-    version: int
-    protocol: str
-    place: str
-    named: str
-    affinity_s: int
-
-
 class Services:
     """The Services of a state; `node` gives the rules of one node."""
 
@@ -157,25 +143,18 @@ class Services:
         return writer.ruleset()
 
     def _endpoints(self, service: ReadOnlyObject, port: ReadOnlyObject, version: int) -> list[_Endpoint]:
-        """The ready endpoints of a port; without any, those that still serve while they end (KEP-1669)."""
+        """The ready endpoints of a port."""
         metadata = service["metadata"]
-        ready: dict[_Endpoint, None] = {}
-        ending: dict[_Endpoint, None] = {}
+        ready: set[_Endpoint] = set()
         for slice_ in self._slices[metadata["namespace"], metadata["name"]]:
             number = _number(slice_, port)
             if number is None or slice_.get("addressType") != f"IPv{version}":
                 continue
             for endpoint in slice_.get("endpoints") or ():
-                conditions = endpoint.get("conditions") or {}
-                address = next(iter(addresses_of(endpoint, version)), None)
-                if address is None:
-                    continue
-                found = _Endpoint(str(address), number, endpoint.get("nodeName"))
-                if conditions.get("ready") is not False:
-                    ready[found] = None
-                elif conditions.get("serving") and conditions.get("terminating"):
-                    ending[found] = None
-        return sorted(ready or ending, key=str)
+                if (endpoint.get("conditions") or {}).get("ready") is not False:
+                    for address in addresses_of(endpoint, version)[:1]:
+                        ready.add(_Endpoint(str(address), number, endpoint.get("nodeName")))
+        return sorted(ready, key=str)
 
 
 def addresses_of(endpoint: ReadOnlyObject, version: int) -> list[Address]:
@@ -210,14 +189,6 @@ def choice(port: str) -> str:
     return shortened(f"service {port}")
 
 
-def _affinity_s(spec: ReadOnlyObject) -> int:
-    """How long a client keeps its endpoint, in seconds; 0 without session affinity."""
-    if spec.get("sessionAffinity") != "ClientIP":
-        return 0
-    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-    return int(client.get("timeoutSeconds") or 10800)
-
-
 def _number(slice_: ReadOnlyObject, port: ReadOnlyObject) -> int | None:
     """The number of a Service's port in a slice; they are matched by name and protocol."""
     wanted = port.get("name") or "", port["protocol"]
@@ -235,14 +206,13 @@ class _Writer:
         self._node = node
         self.virtual: dict[int, set[str]] = {version: set() for version in versions}
         self._chains: dict[str, tuple[str, ...]] = {}
-        self._sets: dict[str, NamedSet] = {}
         self._maps: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def ruleset(self) -> Ruleset:
         sets = {
             f"virtual{version}": NamedSet(_TYPE[version], frozenset(found))
             for version, found in self.virtual.items()
-        } | dict(sorted(self._sets.items()))
+        }
         maps = {name: dict(sorted(entries.items())) for name, entries in self._maps.items()}
         return Ruleset(sets, dict(sorted(self._chains.items())), maps)
 
@@ -260,24 +230,21 @@ class _Writer:
         place = f"{version}/{name}/{port.get('name') or protocol}"
         named = f"{name} port {port['port']}/{protocol}"
         outside = f"{_IP[version]} saddr != {POD_NETWORKS[version]}"
-        inner_local = spec.get("internalTrafficPolicy") == "Local"
-        chosen = local if inner_local else endpoints
-        one = _Port(version, protocol, place, named, _affinity_s(spec))
-        inner = [f"{outside} {_MASQUERADE}", *self._choose(chosen, one)]
+        chosen = local if spec.get("internalTrafficPolicy") == "Local" else endpoints
+        inner = [f"{outside} {_MASQUERADE}", *self._choose(chosen, version, protocol, named)]
         key = f"{address} . {protocol} . {port['port']}"
         self._enter(version, key, f"service{place}", inner, chosen, refused=not endpoints)
-        for key in self._outer_keys(spec, port, version):
+        for key in self._on_node(port.get("nodePort"), version, protocol):
+            everywhere = self._choose(endpoints, version, protocol, named)
             if spec.get("externalTrafficPolicy") == "Local":
                 # Pods use endpoints on all nodes; clients from outside keep their address.
-                everywhere = list(self._choose(endpoints, one))
                 rules = [f"{_IP[version]} saddr {POD_NETWORKS[version]} {rule}" for rule in everywhere]
-                rules += self._choose(local, one)
-                self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
+                rules += self._choose(local, version, protocol, named)
                 if endpoints and not local:
                     self._maps[f"void{version}"][key] = "drop"
             else:
-                rules = [_MASQUERADE, *self._choose(endpoints, one)]
-                self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
+                rules = [_MASQUERADE, *everywhere]
+            self._enter(version, key, f"external{place}", rules, endpoints, refused=not endpoints)
 
     def host_port(self, member: PolicyPod, port: ContainerPort) -> None:
         """A port of the node that leads to a pod, as with the portmap plugin: clients keep their address."""
@@ -286,18 +253,13 @@ class _Writer:
             version = address.version
             if version in self.virtual:
                 chain = self._endpoint(_Endpoint(str(address), port.number, member.node), version, protocol)
-                for own in (one for one in self._node.addresses if one.version == version):
-                    self._maps[f"services{version}"][f"{own} . {protocol} . {port.host}"] = f"goto {chain}"
+                for key in self._on_node(port.host, version, protocol):
+                    self._maps[f"services{version}"][key] = f"goto {chain}"
 
-    def _outer_keys(self, spec: ReadOnlyObject, port: ReadOnlyObject, version: int) -> Iterator[str]:
-        """The other addresses and ports of a Service's port: node ports and external addresses."""
-        protocol, number = port["protocol"].lower(), port.get("nodePort")
-        if number:
-            own = (str(address) for address in self._node.addresses if address.version == version)
-            yield from (f"{address} . {protocol} . {number}" for address in own)
-        external = [text for text in spec.get("externalIPs") or () if (6 if ":" in text else 4) == version]
-        for text in dict.fromkeys(str(ip_address(text)) for text in external):
-            yield f"{text} . {protocol} . {port['port']}"
+    def _on_node(self, number: int | None, version: int, protocol: str) -> list[str]:
+        """The keys of a port on the node's own addresses."""
+        own = [address for address in self._node.addresses if address.version == version and number]
+        return [f"{address} . {protocol} . {number}" for address in own]
 
     def _enter(
         self,
@@ -315,29 +277,14 @@ class _Writer:
         else:
             self._maps[f"void{version}"][key] = "goto refuse" if refused else "drop"
 
-    def _choose(self, endpoints: Sequence[_Endpoint], port: _Port) -> Iterator[str]:
-        """The rules that choose one of the endpoints."""
-        chains = [self._endpoint(endpoint, port.version, port.protocol) for endpoint in endpoints]
-        if not chains:
-            return
-        comment = f'comment "{choice(port.named)}"'
-        if port.affinity_s:
-            for index, endpoint in enumerate(endpoints):
-                own = f"affine{port.place}/{endpoint.address.replace(':', '_')}"
-                chains[index] = self._remembering(own, chains[index], port)
-                yield f"{_IP[port.version]} saddr @{own} counter goto {chains[index]} {comment}"
-        if len(chains) == 1:
-            yield f"counter goto {chains[0]} {comment}"
-        else:
-            entries = ", ".join(f"{index} : goto {chain}" for index, chain in enumerate(chains))
-            yield f"counter numgen random mod {len(chains)} vmap {{ {entries} }} {comment}"
-
-    def _remembering(self, name: str, chain: str, port: _Port) -> str:
-        """A chain that records the client of an endpoint; each connection renews the entry."""
-        kind = f"{_TYPE[port.version]}; flags dynamic,timeout; timeout {port.affinity_s}s"
-        self._sets[name] = NamedSet(kind, frozenset())
-        self._chains[f"to-{name}"] = (f"update @{name} {{ {_IP[port.version]} saddr }}", f"goto {chain}")
-        return f"to-{name}"
+    def _choose(self, endpoints: Sequence[_Endpoint], version: int, protocol: str, named: str) -> list[str]:
+        """The rule that chooses one of the endpoints; none if there are none."""
+        chains = [self._endpoint(endpoint, version, protocol) for endpoint in endpoints]
+        comment = f'comment "{choice(named)}"'
+        if len(chains) <= 1:
+            return [f"counter goto {chain} {comment}" for chain in chains]
+        entries = ", ".join(f"{index} : goto {chain}" for index, chain in enumerate(chains))
+        return [f"counter numgen random mod {len(chains)} vmap {{ {entries} }} {comment}"]
 
     def _endpoint(self, endpoint: _Endpoint, version: int, protocol: str) -> str:
         address, port = endpoint.address, endpoint.port

@@ -10,7 +10,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import dns.message
-import pytest
 
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric import table as nft_table
@@ -84,24 +83,6 @@ def test_the_last_service_takes_everything_with_it() -> None:
     assert {found.elements for found in none.sets.values()} == {frozenset()}
     kinds = [" ".join(line.split()[:2]) for line in text.splitlines()]
     assert list(dict.fromkeys(kinds)) == ["delete element", "flush chain", "delete chain"]
-
-
-@pytest.mark.parametrize(
-    ("conditions", "counts"),
-    [
-        ({}, True),
-        ({"ready": True}, True),
-        ({"ready": False}, False),
-        ({"ready": False, "serving": True, "terminating": False}, False),
-        ({"ready": False, "serving": True, "terminating": True}, True),
-        ({"ready": False, "serving": False, "terminating": True}, False),
-    ],
-)
-def test_endpoints_that_end_serve_while_there_is_no_other(conditions: dict[str, bool], counts: bool) -> None:
-    one = slice_("web", ("10.244.1.3", "n1"), **conditions)
-    assert ("endpoint/10.244.1.3/tcp/8080" in rules([WEB], [one]).chains) == counts
-    chains = rules([WEB], [one, slice_("web", ("10.244.1.4", "n1"))]).chains
-    assert ("endpoint/10.244.1.3/tcp/8080" in chains) == (counts and conditions.get("ready") is not False)
 
 
 async def resolve(

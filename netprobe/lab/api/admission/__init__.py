@@ -124,7 +124,9 @@ def _warnings(resource: Resource, obj: ReadOnlyObject) -> Iterator[str]:
 
 def _of_service(spec: ReadOnlyObject) -> Iterator[str]:
     if spec.get("externalIPs"):
-        yield "in the lab, externalIPs are reached from pods and nodes only, not from external hosts"
+        yield "the lab does not route externalIPs"
+    if spec.get("sessionAffinity") == "ClientIP":
+        yield "the lab has no session affinity: each connection reaches any endpoint"
     if spec.get("type") == "LoadBalancer":
         yield "the lab has no load balancers: external hosts reach this Service by its node port"
 

@@ -19,8 +19,6 @@ SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
 NODE_PORTS = range(30000, 32768)
 _DYNAMIC_PORTS = (*range(30086, 32768), *range(30000, 30086))  # as KEP-3668 divides them
 _DYNAMIC_FROM = 256  # lower addresses are left for Services that name one
-AFFINITY_S = 10800
-_AFFINITIES = ("ClientIP", "None")
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 
 
@@ -36,10 +34,7 @@ def default_service(service: dict[str, Any]) -> None:
     if spec["type"] == "ExternalName":
         return
     spec.setdefault("internalTrafficPolicy", "Cluster")
-    if spec["sessionAffinity"] == "ClientIP":
-        client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
-        client.setdefault("timeoutSeconds", AFFINITY_S)
-    if spec["type"] in {"NodePort", "LoadBalancer"} or spec.get("externalIPs"):
+    if spec["type"] in {"NodePort", "LoadBalancer"}:
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
@@ -184,21 +179,7 @@ def check_service(service: Mapping[str, Any], _old: Mapping[str, Any] | None) ->
         yield required("spec.ports", "")
     if spec["type"] == "ExternalName" and not spec.get("externalName"):
         yield required("spec.externalName", "")
-    if spec["sessionAffinity"] not in _AFFINITIES:
-        yield not_supported("spec.sessionAffinity", spec["sessionAffinity"], _AFFINITIES)
-    for index, text in enumerate(spec.get("externalIPs") or ()):
-        if not _is_address(text):
-            problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-            yield invalid(f"spec.externalIPs[{index}]", text, problem)
     yield from _check_ports(ports)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[FieldError]:

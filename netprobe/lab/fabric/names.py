@@ -1,16 +1,26 @@
-"""The names of a cluster: from a state to the records of the zone cluster.local.
+"""The cluster's DNS: from a state to the records of the zone cluster.local, and from a message to its answer.
 
 Source: the specification of DNS for Services and Pods (kubernetes/dns, specification.md, version 1.1.0).
 Where it leaves a choice, names are those of CoreDNS: an endpoint without a hostname is named by its address
 with dashes, so is a pod ("pods insecure"), and a headless Service without endpoints does not exist.
+
+Imported at the first question: `dns` (dnspython), which does the wire format, takes a tenth of a second.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, ip_address
+from typing import NamedTuple
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
 
 from netprobe.lab.fabric.services import SERVICE_NAME, addresses_of
 from netprobe.lab.fabric.state import NetworkState
@@ -18,13 +28,13 @@ from netprobe.model.flow import Address
 from netprobe.model.objects import ReadOnlyObject
 
 APEX = "cluster.local"
-TTL_S = 5
+_TTL_S = 5
 _SRV = "0 100"  # priority and weight
 _CHAIN = 8  # the longest chain of CNAMEs
+_PLAIN_UDP = 512  # RFC 1035, without EDNS
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """`name` without the final dot; `data` as a zone file writes it."""
 
     name: str
@@ -32,25 +42,13 @@ class Record:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class DnsAnswer:
-    """`exists` False is NXDOMAIN. `extra`: addresses of names in records. `inside`: of our own zone."""
-
-    exists: bool
-    records: tuple[Record, ...] = ()
-    extra: tuple[Record, ...] = ()
-    inside: bool = True
-
-
 class Zone:
-    """`find` answers questions; names are in lower case, without the final dot."""
+    """The names of a state. Their records are kept in lower case, without the final dot."""
 
     def __init__(self, state: NetworkState) -> None:
         self._namespaces = frozenset(state.namespaces)
         self._records: defaultdict[str, dict[tuple[str, str], None]] = defaultdict(dict)
-        self._add(APEX, "NS", f"ns.dns.{APEX}.")
-        self._add(APEX, "SOA", f"ns.dns.{APEX}. hostmaster.{APEX}. 1 7200 1800 86400 {TTL_S}")
-        self._add(f"dns-version.{APEX}", "TXT", '"1.1.0"')
+        self._add(APEX, "SOA", f"ns.dns.{APEX}. hostmaster.{APEX}. 1 7200 1800 86400 {_TTL_S}")
         for namespace in self._namespaces:
             self._exists(f"{namespace}.svc.{APEX}")
             self._exists(f"{namespace}.pod.{APEX}")
@@ -62,47 +60,71 @@ class Zone:
             metadata = service["metadata"]
             self._service(service, slices[metadata["namespace"], metadata["name"]])
 
-    @property
-    def authority(self) -> Record:
-        """The record that comes with "no such name" and "no such record"."""
-        return next(r for r in self._of(APEX) if r.kind == "SOA")
+    def respond(self, question: bytes, *, datagram: bool) -> bytes | None:
+        """The answer to a message; None if the message is not a question.
 
-    def find(self, name: str, kind: str) -> DnsAnswer:
-        if name.endswith((".in-addr.arpa", ".ip6.arpa")):
-            found = self._of(name)
-            return DnsAnswer(bool(found), _only(found, kind), inside=bool(found))
-        if name != APEX and not name.endswith(f".{APEX}"):
-            return DnsAnswer(exists=False, inside=False)
+        An answer to a `datagram` that is too long for the client is marked as truncated, so the client uses
+        TCP.
+        """
+        try:
+            query = dns.message.from_wire(question, ignore_trailing=True)
+        except (dns.exception.DNSException, ValueError):
+            return None
+        if query.flags & dns.flags.QR:
+            return None
+        answer = dns.message.make_response(query, recursion_available=True)
+        if query.opcode() != dns.opcode.QUERY or len(query.question) != 1:
+            answer.set_rcode(dns.rcode.NOTIMP)
+            return answer.to_wire()
+        asked = query.question[0]
+        name = asked.name.to_text(omit_final_dot=True).lower()
+        try:
+            self._fill(answer, name, dns.rdatatype.to_text(asked.rdtype))
+        except (dns.exception.DNSException, ValueError):  # a name that DNS cannot express
+            answer = dns.message.make_response(query, recursion_available=True)
+            answer.set_rcode(dns.rcode.SERVFAIL)
+        if not datagram:
+            return answer.to_wire(max_size=65535)
+        try:
+            return answer.to_wire(max_size=max(query.payload if query.edns >= 0 else 0, _PLAIN_UDP))
+        except dns.exception.TooBig:
+            short = dns.message.make_response(query, recursion_available=True)
+            short.flags |= dns.flags.TC
+            return short.to_wire()
+
+    def _fill(self, answer: dns.message.Message, name: str, kind: str) -> None:
+        found = self.find(name, kind)
+        if found is None:
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        if found or f".{name}".endswith(f".{APEX}"):
+            answer.flags |= dns.flags.AA
+            if not found:
+                _add(answer, answer.authority, _only(self._of(APEX), "SOA"))
+        _add(answer, answer.answer, found or ())
+
+    def find(self, name: str, kind: str) -> Sequence[Record] | None:
+        """The records of a kind that a name has; None if there is no such name."""
         if address := self._pod(name):
-            found = (_address_record(name, address),)
-            return DnsAnswer(True, _only(found, kind))
+            return _only([_address_record(name, address)], kind)
         if name not in self._records:
-            return DnsAnswer(exists=False)
+            return None
         found = self._of(name)
-        records = _only(found, kind)
         if alias := _only(found, "CNAME"):
-            records = alias if kind == "CNAME" else self._follow(alias[0], kind)
-        extra = tuple(
-            address
-            for record in records
-            if record.kind == "SRV"
-            for address in self._of(record.data.rpartition(" ")[2].rstrip("."))
-            if address.kind in {"A", "AAAA"}
-        )
-        return DnsAnswer(True, records, extra)
+            return alias if kind == "CNAME" else self._follow(alias[0], kind)
+        return _only(found, kind)
 
-    def _follow(self, alias: Record, kind: str) -> tuple[Record, ...]:
+    def _follow(self, alias: Record, kind: str) -> Sequence[Record]:
         """An alias and the records that it leads to, as far as they are in the zone."""
         chain = [alias]
         while len(chain) < _CHAIN:
             found = self._of(chain[-1].data.rstrip(".").lower())
             if not (further := _only(found, "CNAME")):
-                return (*chain, *_only(found, kind))
+                return [*chain, *_only(found, kind)]
             chain.append(further[0])
-        return tuple(chain)
+        return chain
 
-    def _of(self, name: str) -> tuple[Record, ...]:
-        return tuple(Record(name, kind, data) for kind, data in self._records.get(name, ()))
+    def _of(self, name: str) -> list[Record]:
+        return [Record(name, kind, data) for kind, data in self._records.get(name, ())]
 
     def _add(self, name: str, kind: str, data: str) -> None:
         name = name.lower()
@@ -118,8 +140,8 @@ class Zone:
 
     def _pod(self, name: str) -> Address | None:
         """10-244-1-3.NAMESPACE.pod.cluster.local"""
-        labels = name.removesuffix(f".{APEX}").split(".")
-        if len(labels) != 3 or labels[2] != "pod" or labels[1] not in self._namespaces:
+        labels = name.removesuffix(f".pod.{APEX}").split(".")
+        if len(labels) != 2 or labels[1] not in self._namespaces:
             return None
         for text in (labels[0].replace("-", "."), labels[0].replace("-", ":")):
             try:
@@ -182,21 +204,13 @@ def _address_record(name: str, address: Address) -> Record:
     return Record(name, "A" if isinstance(address, IPv4Address) else "AAAA", str(address))
 
 
-def _only(records: Iterable[Record], kind: str) -> tuple[Record, ...]:
-    return tuple(record for record in records if kind in {record.kind, "ANY"})
+def _only(records: Iterable[Record], kind: str) -> list[Record]:
+    return [record for record in records if kind in {record.kind, "ANY"}]
 
 
-class ClusterNames:
-    """The cluster's DNS: set `state` after each change; `respond` answers by the newest state."""
-
-    def __init__(self) -> None:
-        self.state = NetworkState({}, {}, [])
-        self._zone: tuple[NetworkState, Zone] | None = None
-
-    def respond(self, question: bytes, datagram: bool) -> bytes | None:
-        """Implements listeners.Respond."""
-        from netprobe.lab.fabric import nameserver  # takes a tenth of a second, and many labs never need it
-
-        if self._zone is None or self._zone[0] is not self.state:
-            self._zone = self.state, Zone(self.state)
-        return nameserver.respond(question, self._zone[1], datagram=datagram)
+def _add(answer: dns.message.Message, section: list[dns.rrset.RRset], records: Iterable[Record]) -> None:
+    for record in records:
+        rrset = dns.rrset.from_text(f"{record.name}.", _TTL_S, "IN", record.kind, record.data)
+        known = answer.find_rrset(section, rrset.name, rrset.rdclass, rrset.rdtype, create=True)
+        for data in rrset:
+            known.add(data, _TTL_S)
