@@ -183,7 +183,6 @@ class Applying:
             return ()
         rules = map(self.rules, numbers)
         found = tuple(tuple(islice(rules, len(tied))) for tied in ties(policies))
-        # mutant: equivalent: without a tie the places in the order are the policies
         return found if len(found) < len(numbers) else ()
 
     def selects(self, group: int) -> bool:

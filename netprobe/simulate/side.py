@@ -79,7 +79,6 @@ class Sides:
                 if policy.rules(direction) is not None:
                     tiers.setdefault(tier, []).append(policy)
             isolating = [policy for _, policy in selecting if policy.kind == NETWORK_POLICY]
-            # mutant: equivalent: if one of them applies in this direction, Baseline is out of reach
             hidden = bool(isolating) and all(policy.rules(direction) is None for policy in isolating)
             found = SubjectPolicies(direction, tuple(tiers.items()), self._profile, hidden=hidden)
             self._applying[direction, subject.ref] = found

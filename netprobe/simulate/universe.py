@@ -46,7 +46,7 @@ class Universe:
         self._directory, self.profile, self.groups = directory, profile, groups
         self._peers = Peers(directory, profile)
         size = len(groups)
-        self.everything = (1 << size) - 1  # mutant: equivalent, -1 has all these bits too
+        self.everything = pack(range(size), size)
         self.pods = pack((g.index for g in groups if g.sample.pod is not None), size)
         self.spans: dict[str, tuple[int, int]] = {}
         for each in groups:

@@ -1,10 +1,15 @@
 """A pytest plugin that changes one operator, condition, constant or return after the other; tests must fail.
 
-    MUTANTS="simulate/side.py simulate/rows.py" .venv/bin/python -m pytest -p tests.property.mutants tests
+    .venv/bin/python -m pytest -p tests.property.mutants tests/semantics tests/lab/fabric -m "not lab"
+    MUTANTS="simulate/side.py model" .venv/bin/python -m pytest -p tests.property.mutants tests/semantics
 
-The tests are collected once. Each mutant runs them in a forked process up to the first failure, with the code
-of the module's functions exchanged. Survivors are listed at the end. MUTANTS_NUMBER takes a sample of that
-size. Mutants that no test can tell from the original carry `# mutant: equivalent` and the reason.
+MUTANTS names modules, packages and lines ("simulate/side.py:82"); without it, the simulator, the labels and
+the lab's compiler are tried. MUTANTS_NUMBER takes a sample of that size.
+
+The tests are collected once, and a first run notes which lines each of them reaches. Each mutant runs in a
+forked process, with the code of the module's functions exchanged: the tests that reach it, up to the first
+failure. Mutants that no test can tell from the original are listed in equivalents.txt with the reason. The
+run fails if any other survives, or if a listed one does not.
 """
 
 from __future__ import annotations
@@ -12,20 +17,30 @@ from __future__ import annotations
 import ast
 import gc
 import os
-import resource
+import pickle
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
+from typing import Any, TextIO, TypeVar
 
 import pytest
 
 from tests.property.strategies import seeded
 
 PACKAGE = Path(__file__).parents[2] / "netprobe"
-EQUIVALENT = "mutant: equivalent"
-CPU_S = 120
-"""A mutant that never ends is noticed, by its own time."""
+EQUIVALENTS = Path(__file__).with_name("equivalents.txt")
+TARGETS = "simulate model/labels.py model/expression.py " + " ".join(
+    f"lab/fabric/{name}.py" for name in ("ruleset", "policyrules", "matching", "selection")
+)
+_T = TypeVar("_T")
+CPU_S = 10
+"""What a test may take, of processor time, besides ten times what it takes without a mutant."""
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -91,67 +106,221 @@ def _neighbour(node: ast.AST) -> Iterator[tuple[str, object]]:
             yield "func", ast.Name(CALLS[name], ast.Load())
         case ast.Constant(value=bool() | int() as value):
             yield "value", value + 1 if type(value) is int else not value
-        case ast.Return(value=ast.expr()):
-            yield "value", ast.Constant(None)
+        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
+            yield "value", ast.Constant(1 if ast.unparse(value) == "()" else None)
         case ast.If(test=test) | ast.IfExp(test=test) if not isinstance(test, ast.Compare | ast.BoolOp):
             yield "test", ast.UnaryOp(ast.Not(), test)
 
 
+@dataclass(frozen=True)
+class Mutant:
+    """One change: of the node with this index in a module's `changes`. `name` is its line in the list."""
+
+    module: str
+    index: int
+    name: str
+    function: str
+    around: range
+    """The lines of the function."""
+    lines: range
+
+    @property
+    def path(self) -> Path:
+        return PACKAGE / self.module
+
+    def code(self) -> CodeType:
+        tree = ast.parse(self.path.read_text())
+        _change(tree, self.index)
+        return compile(ast.fix_missing_locations(tree), str(self.path), "exec")
+
+
+def _change(tree: ast.Module, index: int) -> None:
+    node, name, value = list(changes(tree))[index]
+    setattr(node, name, value)
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """All mutants of a module. Equal changes of one function are numbered."""
+    text = (PACKAGE / module).read_text()
+    tree = ast.parse(text)
+    parents = {id(inner): node for node in ast.walk(tree) for inner in ast.iter_child_nodes(node)}
+    seen: Counter[str] = Counter()
+    for index, (node, attribute, value) in enumerate(changes(tree)):
+        around = list(_around(node, parents))
+        function = ".".join(each.name for each in reversed(around))
+        shown = parents[id(node)] if isinstance(node, ast.Constant) else node
+        before, old = _header(shown), getattr(node, attribute)
+        setattr(node, attribute, value)
+        name = f"{module} {function}: {before} -> {_header(shown)}"
+        setattr(node, attribute, old)
+        seen[name] += 1
+        name += f" [{seen[name]}]" if seen[name] > 1 else ""
+        test = getattr(node, "test", node)
+        yield Mutant(module, index, name, function, _span(around[0], around[0]), _span(node, test))
+
+
+def _span(first: Any, last: Any) -> range:
+    return range(first.lineno, last.end_lineno + 1)
+
+
+def _around(node: ast.AST, parents: dict[int, Any]) -> Iterator[Any]:
+    """The functions and classes around a node, from the inside."""
+    while (found := parents.get(id(node))) is not None:
+        node = found
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node
+
+
+def _header(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(node)).partition("\n")[0]
+
+
+def listed() -> dict[str, str]:
+    """The mutants that are known as equivalent, each with the reason."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in EQUIVALENTS.read_text().splitlines():
+        if line.startswith("    "):
+            found[name] += line.strip()
+        elif line and not line.startswith("#"):
+            name = line
+            found[name] = ""
+    return found
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    names = os.environ["MUTANTS"].split()
     out = sys.__stderr__
     assert out is not None
-    todo = [(PACKAGE / name, index) for name in names for index in _sites(PACKAGE / name)]
-    todo = seeded(1).sample(todo, int(os.environ.get("MUTANTS_NUMBER", len(todo))))
-    survivors = 0
-    for path, index in todo:
-        tree = ast.parse(path.read_text())
-        node, name, value = list(changes(tree))[index]
-        before, _, _ = ast.unparse(node).partition("\n")
-        setattr(node, name, value)
-        if _survives(session, path, ast.fix_missing_locations(tree)):
-            survivors += 1
-            after, _, _ = ast.unparse(node).partition("\n")
-            out.write(f"\nsurvived: {path.name}:{node.lineno}: {before}  ->  {after}\n")
-    out.write(f"\n{len(todo)} mutants, {survivors} survived\n")
+    todo = [each for name in os.environ.get("MUTANTS", TARGETS).split() for each in _named(name)]
+    if number := os.environ.get("MUTANTS_NUMBER"):
+        todo = seeded(1).sample(todo, int(number))
+    trials = Trials(session, {str(each.path) for each in todo})
+    session.testsfailed = _campaign(trials, todo, out)
     return True
 
 
-def _sites(path: Path) -> list[int]:
-    lines = path.read_text().splitlines()
-    found = enumerate(changes(ast.parse("\n".join(lines))))
-    return [
-        index
-        for index, (node, *_) in found
-        if not any(EQUIVALENT in line for line in lines[max(node.lineno - 2, 0) : node.end_lineno])
-    ]
+def _named(name: str) -> Iterator[Mutant]:
+    """The mutants of a package, a module or a line."""
+    name, _, line = name.partition(":")
+    for path in sorted((PACKAGE / name).glob("*.py")) or [PACKAGE / name]:
+        for each in mutants(str(path.relative_to(PACKAGE))):
+            if not line or int(line) == each.lines.start:
+                yield each
 
 
-def _survives(session: pytest.Session, path: Path, tree: ast.Module) -> bool:
-    """Whether all tests pass in a process with the functions of a mutant."""
-    child = os.fork()
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        _exchange(path, compile(tree, str(path), "exec"))
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.testsfailed:
-                break
-        os._exit(1 if session.testsfailed else 0)
-    return os.waitpid(child, 0)[1] == 0
+def _campaign(trials: Trials, todo: Sequence[Mutant], out: TextIO) -> int:
+    """Try mutants and report them; how many are not as they should be."""
+    equivalent, found = listed(), Counter[str]()
+    for number, mutant in enumerate(todo, 1):
+        killer = trials.killer(mutant)
+        known = mutant.name in equivalent
+        if killer is not None:
+            result = "listed, but killed" if known else "killed"
+        else:
+            result = "equivalent" if known else "survived"
+        found[result] += 1
+        out.write(f"{number}/{len(todo)} {result}: {mutant.name}" + (f" by {killer}\n" if killer else "\n"))
+        out.flush()
+    counts = ", ".join(f"{found[each]} {each}" for each in ("killed", "equivalent", "survived"))
+    out.write(f"{len(todo)} mutants: {counts}\n")
+    return found["survived"] + found["listed, but killed"]
 
 
-def _exchange(path: Path, module: CodeType) -> None:
-    """Give the functions of a module the code of their namesakes."""
-    code = {(each.co_qualname, each.co_firstlineno): each for each in _inner(module)}
-    for function in gc.get_objects():
-        if isinstance(function, FunctionType) and function.__code__.co_filename == str(path):
+class Trials:
+    """Runs mutants in forks of a process that has collected the tests and has run none."""
+
+    def __init__(self, session: pytest.Session, files: set[str]) -> None:
+        self.items = session.items
+        self._session = session
+        self._seconds, self._reached = self._rehearse(files)
+        self._functions: dict[str, list[FunctionType]] = defaultdict(list)
+        for each in gc.get_objects():
+            if isinstance(each, FunctionType) and each.__code__.co_filename in files:
+                self._functions[each.__code__.co_filename].append(each)
+        self._kills: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+        gc.freeze()
+
+    def killer(self, mutant: Mutant) -> str | None:
+        """The test that fails with the mutant. "time" if none ends."""
+        reached = self._reached[str(mutant.path)]
+        function, near = (
+            set().union(*(reached[line] for line in lines)) for lines in (mutant.around, mutant.lines)
+        )
+        kills = self._kills[mutant.module, mutant.function]
+        order = sorted(function, key=lambda n: (n not in near, -kills[n], self._seconds[n]))
+        found = self._fork(lambda: self._try(mutant, order))
+        if found is None:
+            return "time"
+        if found >= 0:
+            kills[found] += 1
+            return self.items[found].nodeid
+        return None
+
+    def _try(self, mutant: Mutant, order: Sequence[int]) -> int:
+        """The first test that fails, -1 if none does."""
+        code = {(each.co_qualname, each.co_firstlineno): each for each in _inner(mutant.code())}
+        for function in self._functions[str(mutant.path)]:
             own = function.__code__
             function.__code__ = code.get((own.co_qualname, own.co_firstlineno), own)
+        for number, following in zip_longest(order, order[1:]):
+            signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S + 10 * self._seconds[number])
+            if not self._passes(number, following):
+                return number
+        return -1
+
+    def _rehearse(self, files: set[str]) -> tuple[list[float], dict[str, dict[int, set[int]]]]:
+        """Without a mutant: the seconds that each test takes, and the tests that reach a line of a file."""
+        found = self._fork(lambda: self._rehearsed(files))
+        assert found is not None
+        return found
+
+    def _rehearsed(self, files: set[str]) -> tuple[list[float], dict[str, dict[int, set[int]]]]:
+        seconds: list[float] = []
+        reached: dict[str, dict[int, set[int]]] = {name: defaultdict(set) for name in files}
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            lines = reached.get(frame.f_code.co_filename)
+            if lines is None:
+                return None
+            lines[frame.f_lineno].add(len(seconds))
+            return trace
+
+        for number, item in enumerate(self.items):
+            started = time.process_time()
+            sys.settrace(trace)
+            passes = self._passes(number, number + 1 if number + 1 < len(self.items) else None)
+            sys.settrace(None)
+            assert passes, f"{item.nodeid} fails without a mutant"
+            seconds.append(time.process_time() - started)
+        return seconds, reached
+
+    def _passes(self, number: int, following: int | None) -> bool:
+        item = self.items[number]
+        nextitem = None if following is None else self.items[following]
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        return not self._session.testsfailed
+
+    def _fork(self, work: Callable[[], _T]) -> _T | None:
+        """What a function returns in a forked process; None if that does not end."""
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            self._session.config.get_terminal_writer()._file = os.fdopen(null, "w")
+            with os.fdopen(write, "wb") as pipe:
+                pickle.dump(work(), pipe)
+                pipe.flush()
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            text = pipe.read()
+        status = os.waitpid(child, 0)[1]
+        assert text or os.WIFSIGNALED(status), "a fault of this plugin"
+        found: _T | None = pickle.loads(text) if text else None  # noqa: S301 (of its own fork)
+        return found
 
 
 def _inner(code: CodeType) -> Iterator[CodeType]:

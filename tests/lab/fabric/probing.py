@@ -23,8 +23,10 @@ from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import STANDARD_TIERS, Tier
 from netprobe.policies.kinds import NETWORK_POLICY
+from tests.lab.fabric.packetfilter import OPEN, REFUSED, SILENT, PacketFilter
 
-OPEN, REFUSED, SILENT = "open", "refused", "silent"
+__all__ = ["OPEN", "REFUSED", "SILENT"]
+
 _NO_ANSWER_S = 1.5  # more than a busy machine takes for an answer
 _ROUNDS = 10  # two would do: one in which the listener answers, one in which that is there to be read
 _REFUSALS = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES}
@@ -66,7 +68,7 @@ def installed(policies: Iterable[Object | InstalledPolicy]) -> list[InstalledPol
 class World:
     """The pods of a network and what is said of them; kept in step with the network by its methods."""
 
-    network: LabNetwork
+    network: LabNetwork | PacketFilter
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
     members: dict[PodRef, PolicyPod] = field(default_factory=dict)
     policies: list[Object | InstalledPolicy] = field(default_factory=list)
@@ -142,6 +144,7 @@ class World:
 
     def inside(self, name: str) -> int:
         """The network namespace of a pod."""
+        assert isinstance(self.network, LabNetwork)
         return self.network._pods[PodRef.parse(name)].network
 
     async def probe(
@@ -149,6 +152,8 @@ class World:
     ) -> str:
         """One new connection, or one datagram; `target` is a pod's name or an address."""
         where = str(self.address(target, version)) if "/" in target else target
+        if isinstance(self.network, PacketFilter):
+            return self.network.probe(PodRef.parse(source), where, port, protocol, version)
         kind = socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM
         number = socket.IPPROTO_SCTP if protocol == "SCTP" else 0
         with kernel.inside(self.inside(source)):
