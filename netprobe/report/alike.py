@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import islice
 
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import Row
 from netprobe.model.flow import End
 from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
 from netprobe.report import phrases
 from netprobe.report.style import Detail
-from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
+from netprobe.run.record import LONGEST, FlowGroup, ReportStep, group_note, port_text
 
 
 def rows_or_groups(
@@ -42,7 +42,7 @@ def alike(rows: Sequence[Row]) -> dict[End, int]:
         for row in rows:
             flow = row.flow
             port = (flow.port, flow.protocol, flow.family, flow.via, flow.placement)
-            cell = (*port, row.result, row.status)
+            cell = (*port, row.result, _note(row))
             seen[flow.source].add(("to", classes[flow.destination], *cell))
             seen[flow.destination].add(("from", classes[flow.source], *cell))
         numbers: dict[tuple[int, frozenset[tuple[object, ...]]], int] = {}
@@ -53,6 +53,10 @@ def alike(rows: Sequence[Row]) -> dict[End, int]:
         if len(numbers) == len(set(classes.values())):
             return refined
         classes = refined
+
+
+def _note(row: Row) -> str:
+    return group_note(row.status, row.decision.qualified_by if row.decision else ())
 
 
 def label(members: Sequence[End]) -> str:
@@ -70,9 +74,8 @@ def groups(rows: Sequence[Row]) -> tuple[FlowGroup, ...]:
     families = phrases.has_both_families(rows)
     flows: Counter[tuple[int, int, str, Verdict, str]] = Counter()
     for row in rows:
-        note = "" if row.status is FlowStatus.AS_EXPECTED else row.status.value
         ends = classes[row.flow.source], classes[row.flow.destination]
-        flows[(*ends, port_text(row.flow, families), row.result, note)] += 1
+        flows[(*ends, port_text(row.flow, families), row.result, _note(row))] += 1
     return tuple(
         FlowGroup(label(members[source]), label(members[to]), port, result, number, note)
         for (source, to, port, result, note), number in flows.items()

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 from netprobe.diff import FlowStatus, Row
 from netprobe.report import phrases
+from netprobe.run.record import ReportStep
 
 WRONG = (FlowStatus.MISMATCH, FlowStatus.UNKNOWN)
 """What needs attention, the most important first."""
 OPEN = (FlowStatus.UNDEFINED, FlowStatus.SKIPPED)
 """What is shown without failing a run."""
+
+MOST_ROWS_MADE = 200_000
+"""Rows that are made for their reasons if groups of them are at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ def differences(rows: Iterable[Row], statuses: Iterable[FlowStatus] = WRONG) -> 
         for status, by_reason in found.items()
         for key, some in by_reason.items()
     ]
+
+
+def wrong(step: ReportStep, rows: Iterable[Row] = ()) -> list[Difference]:
+    """What needs attention in a step. `rows`: its rows, if they are at hand.
+
+    Nothing if the step has groups instead, and more rows than anyone reads: making them could take minutes.
+    """
+    if not (step.counts.mismatches or step.counts.unknown):
+        return []
+    if step.groups is not None and step.counts.flows > MOST_ROWS_MADE:
+        return []
+    return differences(rows or step.rows)
 
 
 def _summary(row: Row) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netprobe.diff import FlowStatus
 from netprobe.report import phrases
 from netprobe.report.alike import rows_or_groups
-from netprobe.report.differences import differences
+from netprobe.report.differences import wrong
 from netprobe.report.escape import markdown as escape
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table
@@ -34,8 +34,7 @@ def markdown(report: Report, _style: Style = PLAIN) -> Iterator[str]:
         if len(report.steps) > 1:
             yield f"\n#### {escape(phrases.step_title(report, index))}\n"
         yield "\n"
-        if step.counts.mismatches or step.counts.unknown:
-            yield from _differences(step)
+        yield from _differences(step)
         yield from _all_flows(step)
 
 
@@ -43,7 +42,7 @@ def _differences(step: ReportStep) -> Iterator[str]:
     """Each reason once, above the flows that share it."""
     families = phrases.has_both_families(step.rows)
     header = ("", "From", "To", "Port", "Declared", "Simulated", "Observed")
-    found = differences(step.rows)
+    found = wrong(step)
     for one in found[:MOST_REASONS]:
         yield f"**{escape(one.summary)}**\n\n"
         yield from (f"- {escape(reason)}\n" for reason in one.reasons)

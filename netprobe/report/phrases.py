@@ -11,7 +11,7 @@ from netprobe.model.flow import End, Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
-from netprobe.run.record import ClusterInfo, FlowGroup, Report, port_text
+from netprobe.run.record import ClusterInfo, FlowGroup, Report, not_certain, port_text
 
 MOST_STOOD_FOR = 20
 """Pods of a run in place that are listed with the pods they represent."""
@@ -83,10 +83,10 @@ def differing_tables(row: Row) -> str:
 
 
 def mark(row: Row) -> str:
-    """What is special about a flow; "" for a flow that is as expected."""
+    """What is special about a flow; "" for a flow that is as expected, and that nothing qualifies."""
     match row.status:
         case FlowStatus.AS_EXPECTED:
-            return ""
+            return not_certain(row.decision.qualified_by) if row.decision else ""
         case FlowStatus.MISMATCH:
             return "MISMATCH"
         case FlowStatus.UNKNOWN:
@@ -113,7 +113,7 @@ def short_note(row: Row) -> str:
     if row.status is FlowStatus.MISMATCH:
         name, cell = next((name, cell) for name, cell in _cells(row) if cell not in {None, row.result})
         return f"MISMATCH: {name} {verdict(cell)}"
-    return mark(row).partition(":")[0]
+    return mark(row) if row.status is FlowStatus.AS_EXPECTED else mark(row).partition(":")[0]
 
 
 def namespace(end: End) -> str:
@@ -167,13 +167,12 @@ def warnings(report: Report) -> tuple[str, ...]:
     for step in report.steps:
         if step.policies.cluster.unsimulated:  # otherwise no row is qualified, and there may be many
             for row in step.rows:
-                flows.update(
-                    f"{one.ref.kind} {one.ref}" for one in (row.decision.qualified_by if row.decision else ())
-                )
+                others = row.decision.qualified_by if row.decision else ()
+                flows.update(dict.fromkeys(f"{one.ref.kind} {one.ref}" for one in others).keys())
     found = list(report.warnings)
     for name, number in flows.items():
-        which = "1 flow is" if number == 1 else f"{number:,} flows are"
-        found.append(f"{which} also decided by {name}, which is not simulated")
+        which = "1 flow" if number == 1 else f"{number:,} flows"
+        found.append(f"{which} may also be decided by {name}, which is not simulated")
     return tuple(found)
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 
 from netprobe.diff import FlowStatus, Row
 from netprobe.report import alike, phrases
-from netprobe.report.differences import OPEN, Difference, differences
+from netprobe.report.differences import OPEN, Difference, differences, wrong
 from netprobe.report.matrix import matrix_lines
 from netprobe.report.style import BAD, BOLD_BAD, GOOD, NOTE, UNSURE, Detail, Style
 from netprobe.report.tables import aligned
@@ -51,10 +51,10 @@ def _step(step: ReportStep, style: Style, *, wide: bool) -> Iterator[str]:
     long = len(rows) > MOST_ROWS and not wide and style.detail is Detail.AUTO
     if long and all(map(_expects_nothing, rows)):
         rows, groups = (), alike.groups(rows)
-    wrong = differences(rows or step.rows) if step.counts.mismatches or step.counts.unknown else []
+    found = wrong(step, rows)
     families = phrases.has_both_families(rows or step.rows)
-    yield from _differences(wrong, families, style)
-    if wrong:
+    yield from _differences(found, families, style)
+    if found:
         yield "\n"
     if groups:
         yield from _groups(groups, style)
@@ -102,11 +102,15 @@ def _why(row: Row) -> str:
 def _groups(groups: Sequence[FlowGroup], style: Style) -> Iterator[str]:
     shown = groups if style.detail is Detail.ALL else groups[:MOST_GROUPS]
     header = ("From", "To", "Port", "Result", "Flows", "Difference")
-    yield "Pods that behave alike share a row.\n"
-    colours = [{3: BOLD_BAD, 5: BOLD_BAD} if group.note else {} for group in shown]
+    yield "Pods that behave alike share a row:\n\n"
+    colours = [dict.fromkeys((3, 5), _group_colour(group)) if group.note else {} for group in shown]
     yield from aligned(header, map(phrases.group, shown), colours, style, optional=True)
     if more := len(groups) - len(shown):
         yield f"and {more:,} more rows: select some with --from, --to and --port; -o json has every flow\n"
+
+
+def _group_colour(group: FlowGroup) -> str:
+    return BOLD_BAD if group.note == FlowStatus.MISMATCH.value else UNSURE
 
 
 def _by_namespaces(rows: Sequence[Row], style: Style) -> Iterator[str]:
@@ -115,7 +119,8 @@ def _by_namespaces(rows: Sequence[Row], style: Style) -> Iterator[str]:
     for row in rows:
         if row.status is FlowStatus.AS_EXPECTED:
             pair = phrases.namespace(row.flow.source), phrases.namespace(row.flow.destination)
-            pairs.setdefault(pair, Counter())[phrases.verdict(row.result)] += 1
+            doubt = " (not certain)" if phrases.mark(row) else ""
+            pairs.setdefault(pair, Counter())[phrases.verdict(row.result) + doubt] += 1
     if pairs:
         yield "As expected, by namespaces; --all shows every flow:\n\n"
         lines = [

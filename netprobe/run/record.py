@@ -10,6 +10,8 @@ from typing import Final
 from netprobe import __version__
 from netprobe.diff import FlowCounts, FlowStatus, Row
 from netprobe.model.flow import End, Flow, Protocol
+from netprobe.model.policy import Unsimulated
+from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.run.policy_text import PolicyTexts
 
@@ -21,6 +23,25 @@ def port_text(flow: Flow, families: bool = False) -> str:
     """ "5432", "53/UDP"; with `families`, "80 IPv6" for a flow of one family."""
     number = str(flow.port) if flow.protocol is Protocol.TCP else f"{flow.port}/{flow.protocol.value}"
     return f"{number} IPv{flow.family}" if families and flow.family else number
+
+
+def not_certain(unsimulated: Iterable[Unsimulated]) -> str:
+    """ "not certain: CiliumNetworkPolicy shop/l7 may decide it too"; "" if nothing qualifies the verdict."""
+    names = listed(dict.fromkeys(f"{one.ref.kind} {one.ref}" for one in unsimulated))
+    return f"not certain: {names} may decide it too" if names else ""
+
+
+def group_note(status: FlowStatus, unsimulated: Iterable[Unsimulated]) -> str:
+    """What is special about the flows of a group; "" if nothing is."""
+    match status:
+        case FlowStatus.AS_EXPECTED:
+            return not_certain(unsimulated)
+        case FlowStatus.UNKNOWN:
+            return "could not tell"
+        case FlowStatus.UNDEFINED:
+            return "implementation-defined"
+        case _:
+            return str(status.value)
 
 
 @dataclass(frozen=True, slots=True)

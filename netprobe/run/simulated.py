@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.run.moment import SimulatedMoment, moments
 from netprobe.run.options import FlowFilter
 from netprobe.run.policy_text import PolicyTexts
-from netprobe.run.record import LONGEST, FlowGroup, ReportStep, port_text
+from netprobe.run.record import LONGEST, FlowGroup, ReportStep, group_note, port_text
 from netprobe.run.steps import advisor, explained
 from netprobe.simulate import AllPairs, FlowBundle, Overview, PortAsked, Profile
 from netprobe.simulate.overview import LEFT_OUT
@@ -109,17 +110,22 @@ def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: b
 
 
 def _counts(bundles: Iterable[FlowBundle], found: Overview) -> FlowCounts:
-    flows, unknown = 0, 0
+    flows: Counter[FlowStatus] = Counter({FlowStatus.SKIPPED: found.left_out})
     for bundle in bundles:
-        flows += bundle.flows
-        unknown += bundle.flows if bundle.verdict is Verdict.UNKNOWN else 0
-    return FlowCounts(as_expected=flows - unknown, unknown=unknown, skipped=found.left_out)
+        flows[_status(bundle)] += bundle.flows
+    return FlowCounts(*(flows[status] for status in FlowStatus))
+
+
+def _status(bundle: FlowBundle) -> FlowStatus:
+    if bundle.undefined:
+        return FlowStatus.UNDEFINED
+    return FlowStatus.UNKNOWN if bundle.verdict is Verdict.UNKNOWN else FlowStatus.AS_EXPECTED
 
 
 def _group(bundle: FlowBundle, families: bool) -> FlowGroup:
     first, to = bundle.sources.first, bundle.destinations.first
     flow = Flow(first, to, bundle.port, bundle.protocol, bundle.family)
-    note = "could not tell" if bundle.verdict is Verdict.UNKNOWN else ""
+    note = group_note(_status(bundle), bundle.qualified_by)
     ends = str(bundle.sources), str(bundle.destinations)
     return FlowGroup(*ends, port_text(flow, families), bundle.verdict, bundle.flows, note)
 

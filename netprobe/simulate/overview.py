@@ -11,16 +11,31 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from netprobe.model.flow import End, Family, PodRef, Protocol
+from netprobe.model.policy import Unsimulated
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import Weights, pack, transposed, unpack
+from netprobe.simulate.chosen import ChosenPairs
 from netprobe.simulate.matrix import Evaluation
 from netprobe.simulate.question import Question
 from netprobe.simulate.table import Table
 
 MOST_NAMED = 3  # namespaces
-Cell = tuple[Family | None, Verdict]
+
+
+class Cell(NamedTuple):
+    """What tells the flows of a bundle apart from others to the same destinations.
+
+    Family None if one row stands for both. `undefined`: the APIs leave the verdict to the implementation.
+    """
+
+    family: Family | None
+    verdict: Verdict
+    undefined: bool = False
+
+
 Members = Mapping[int, Sequence[PodRef]]
 """Pods by the index of their group."""
 
@@ -60,7 +75,11 @@ class PodSet:
 
 @dataclass(frozen=True, slots=True)
 class FlowBundle:
-    """`flows` flows with one verdict, from each of `sources` to each of `destinations` except itself."""
+    """`flows` flows with one verdict, from each of `sources` to each of `destinations` except itself.
+
+    `undefined`: the APIs leave the verdict to the implementation. `qualified_by`: objects that may decide
+    some of the flows too and are not evaluated.
+    """
 
     sources: PodSet
     destinations: PodSet
@@ -69,6 +88,8 @@ class FlowBundle:
     family: Family | None
     verdict: Verdict
     flows: int
+    undefined: bool = False
+    qualified_by: tuple[Unsimulated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +108,12 @@ def overview(question: Question, evaluation: Evaluation) -> Overview:
     for destination in question.destinations:
         for asked in question.ports_of(destination):
             by_port[asked].append(destination)
+    chosen = ChosenPairs(evaluation)
     bundles: list[FlowBundle] = []
     covered = 0
     for (port, protocol), ends in by_port.items():
         destinations = _members(ends, evaluation)
-        columns = _Columns(evaluation, port, protocol)
+        columns = _Columns(evaluation, chosen, port, protocol)
         bundles.extend(_bundles(columns, from_sets, _PodSets(evaluation, destinations)))
         covered += sum(map(len, sources.values())) * sum(map(len, destinations.values()))
         covered -= sum(_overlap(sources.get(g, ()), members) for g, members in destinations.items())
@@ -131,6 +153,10 @@ class _PodSets:
         self._namespaces = {name: pack(indexes, len(groups)) for name, indexes in in_namespace.items()}
         self._made: dict[int, PodSet] = {}
 
+    def inside(self, bits: int, namespace: str) -> bool:
+        """Whether some of these groups are in a namespace."""
+        return bool(bits & self._namespaces.get(namespace, 0))
+
     def of(self, bits: int, *, rest: bool = False) -> PodSet:
         """The pods of a set of groups, which is not empty."""
         made = self._made.get(bits)
@@ -155,9 +181,10 @@ class _PodSets:
 class _Columns:
     """For each destination group, the groups that reach it, on one port in each family."""
 
-    def __init__(self, evaluation: Evaluation, port: int, protocol: Protocol) -> None:
+    def __init__(self, evaluation: Evaluation, chosen: ChosenPairs, port: int, protocol: Protocol) -> None:
         self.port, self.protocol = port, protocol
         self.size = len(evaluation.groups)
+        self.unsimulated = evaluation.cluster.unsimulated
         self.families: tuple[Family | None, ...] = evaluation.families or (None,)
         self.speaking = {
             family: pack((g.index for g in evaluation.groups if g.has_family(family)), self.size)
@@ -176,29 +203,53 @@ class _Columns:
             }
 
         self.reaching, self.undecided = turned(Table.reached), turned(Table.undecided)
+        self.undefined = turned(Table.undefined_groups)
+        for family, by_destination in self.undecided.items():
+            for group, sources in chosen.sources(port, protocol, family).items():
+                by_destination[group] = by_destination.get(group, 0) | sources
 
     def cells(self, group: int) -> dict[Cell, int]:
-        """The source groups by family and verdict, as bits. Family None if one row stands for both."""
+        """The source groups by family, verdict and who decides it, as bits."""
         common = {f: bits if bits >> group & 1 else 0 for f, bits in self.speaking.items()}
-        allowed = {f: common[f] & self.reaching[f].get(group, 0) for f in self.families}
         unknown = {f: common[f] & self.undecided[f].get(group, 0) for f in self.families}
+        allowed = {f: common[f] & self.reaching[f].get(group, 0) & ~unknown[f] for f in self.families}
         denied = {f: common[f] & ~(allowed[f] | unknown[f]) for f in self.families}
-        found: dict[Cell, int] = {}
+        undefined = {f: self.undefined[f].get(group, 0) for f in self.families}
+        found: dict[Cell, int] = defaultdict(int)
+
+        def add(family: Family | None, verdict: Verdict, bits: int, undefined: int) -> None:
+            found[Cell(family, verdict)] |= bits & ~undefined
+            found[Cell(family, verdict, undefined=True)] |= bits & undefined
+
         alike = 0
         verdicts = {Verdict.ALLOW: allowed, Verdict.DENY: denied, Verdict.UNKNOWN: unknown}
         for verdict, bits in verdicts.items() if len(self.families) == 2 else ():
             one, other = bits.values()
-            found[None, verdict] = one & other
+            add(None, verdict, one & other, undefined[self.families[0]])
             alike |= one & other
         for family in self.families:
             for verdict, bits in verdicts.items():
-                found[family, verdict] = found.get((family, verdict), 0) | bits[family] & ~alike
+                add(family, verdict, bits[family] & ~alike, undefined[family])
         reachable = 0
         for known in common.values():
             reachable |= known
-        silent = ((1 << self.size) - 1) & ~reachable
-        found[None, Verdict.UNKNOWN] = found.get((None, Verdict.UNKNOWN), 0) | silent
+        found[Cell(None, Verdict.UNKNOWN)] |= ((1 << self.size) - 1) & ~reachable
         return found
+
+    def qualifying(
+        self, sources: _PodSets, source_bits: int, destinations: _PodSets, bits: int
+    ) -> tuple[Unsimulated, ...]:
+        """The objects that may decide some of these flows too; those about nodes concern none of them."""
+        return tuple(
+            each
+            for each in self.unsimulated
+            if not each.hosts
+            and (
+                not (name := each.ref.namespace)
+                or sources.inside(source_bits, name)
+                or destinations.inside(bits, name)
+            )
+        )
 
 
 def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> Iterator[FlowBundle]:
@@ -207,13 +258,24 @@ def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> It
         cells = {cell: bits & sources.everybody for cell, bits in columns.cells(group).items()}
         classes[tuple((cell, bits) for cell, bits in cells.items() if bits)].append(group)
     for cells_of, groups in classes.items():
-        to = destinations.of(pack(groups, columns.size))
+        to_bits = pack(groups, columns.size)
+        to = destinations.of(to_bits)
         most = max((bits for _, bits in cells_of), key=sources.weights.total, default=0)
-        for (family, verdict), bits in cells_of:
+        for (family, verdict, undefined), bits in cells_of:
             flows = sources.weights.total(bits) * to.pods
             flows -= sum(
                 _overlap(sources.members[g], destinations.members[g]) for g in groups if bits >> g & 1
             )
             if flows:
                 whole = sources.of(bits, rest=bits == most and len(cells_of) > 1)
-                yield FlowBundle(whole, to, columns.port, columns.protocol, family, verdict, flows)
+                yield FlowBundle(
+                    whole,
+                    to,
+                    columns.port,
+                    columns.protocol,
+                    family,
+                    verdict,
+                    flows,
+                    undefined,
+                    columns.qualifying(sources, bits, destinations, to_bits),
+                )

@@ -10,7 +10,7 @@ from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict, together
 from netprobe.simulate.applying import Applying
-from netprobe.simulate.bits import Weights, pack, uncollected, unpack
+from netprobe.simulate.bits import Weights, pack, transposed, uncollected, unpack
 from netprobe.simulate.groups import EndGroup, Member, Places
 from netprobe.simulate.profile import Treatment
 from netprobe.simulate.rows import DirectionRows, Matched
@@ -176,6 +176,31 @@ class Table:
         egress, ingress = self._rows[Direction.EGRESS].unknown, self._rows[Direction.INGRESS].unknown
         leaving = self._universe.everything if egress >> group & 1 else self.leaving(group)
         return leaving & (self.arriving(group) | ingress) & ~self.reached(group)
+
+    def undefined_groups(self, group: int) -> int:
+        """The groups for which it depends on the implementation whether a group reaches them, as bits."""
+        if not any(rows.possible for rows in self._rows.values()):
+            return 0
+        leaving, arriving = self.leaving(group), self.arriving(group)
+        out, back = self._differing(Direction.EGRESS, group), self._differing_arrivals.get(group, 0)
+        allowed = leaving & arriving
+        denied = self._universe.everything & ~(allowed | self.undecided(group))
+        return allowed & (out | back) | denied & (leaving | out) & (arriving | back)
+
+    def _differing(self, direction: Direction, subject: int) -> int:
+        """The peers for which one side may decide otherwise elsewhere, as bits."""
+        rows = self._rows[direction]
+        may, may_not = rows.possible.get(subject, (0, 0))
+        row = rows.rows[subject] or 0
+        return row & may_not | ~row & may
+
+    @cached_property
+    def _differing_arrivals(self) -> dict[int, int]:
+        """For each source, the groups whose ingress may decide otherwise elsewhere."""
+        size = len(self._groups)
+        subjects = self._rows[Direction.INGRESS].possible
+        rows = {subject: self._differing(Direction.INGRESS, subject) for subject in subjects}
+        return transposed(rows, self._universe.everything, size)
 
     def leaving(self, group: int) -> int:
         """The groups that the egress policies of a group let it reach, as bits."""

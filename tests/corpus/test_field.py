@@ -296,7 +296,12 @@ SITUATIONS = {
         {"not-simulated": "CiliumNetworkPolicy is not evaluated", "invalid": "removed in Kubernetes 1.16"},
         says={
             "explain shop/a shop/b -f .": ("CiliumNetworkPolicy shop/l7 and", "may decide it too"),
-            "simulate -f .": ("also decided by CiliumNetworkPolicy shop/l7", "extensions/v1beta1"),
+            "simulate -f .": (
+                "also be decided by CiliumNetworkPolicy shop/l7",
+                "extensions/v1beta1",
+                "DENY not certain",
+            ),
+            "simulate -f . --grouped": ("DENY 1 not certain",),
         },
     ),
     "a port name of a native sidecar, and of a container that is over": Situation(

@@ -12,7 +12,7 @@ import pytest
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef
-from netprobe.model.labels import Selector
+from netprobe.model.labels import CHOSEN_LATER, Selector
 from netprobe.model.policy import (
     IPBlock,
     NamedPort,
@@ -96,24 +96,49 @@ def test_each_decision_is_the_simulators(seed: int, ports: tuple[tuple[int, Prot
     assert len({replace(flow, family=None) for flow, _ in decisions}) == all_pairs.question.size
 
 
+def with_hashes(of: Cluster) -> Cluster:
+    """The cluster with labels that a controller chooses later, which some of its policies name."""
+    pods = {
+        ref: replace(pod, labels={**pod.labels, "hash": CHOSEN_LATER + "*"}) if i % 2 else pod
+        for i, (ref, pod) in enumerate(of.pods.items())
+    }
+    one, other, *rest = of.policies
+    by_hash = PodPeer(Selector.of({"app": "b", "hash": "h1"}), Selector.of({}))
+    egress = (Rule((by_hash,)),)
+    return replace(
+        of,
+        pods=pods,
+        policies=(
+            replace(one, subject=Subject(Selector.of({"app": "a", "hash": "h1"}))),
+            replace(other, ingress=(*(other.ingress or ()), Rule((by_hash,)))),
+            Policy(PolicyRef("x", "by-hash"), Subject(Selector.of({"hash": "h2"})), egress=egress),
+            *rest,
+        ),
+    )
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
-def test_the_overview_counts_the_decisions(seed: int, ports: tuple[tuple[int, Protocol], ...]) -> None:
-    of = cluster(seed, pods=14)
+@pytest.mark.parametrize("hashes", [False, True], ids=["", "labels chosen later"])
+def test_the_overview_counts_the_decisions(
+    seed: int, ports: tuple[tuple[int, Protocol], ...], hashes: bool
+) -> None:
+    of = with_hashes(cluster(seed, pods=14)) if hashes else cluster(seed, pods=14)
     sources = ["x/*", "y/p1*"] if seed % 3 == 0 else []
     all_pairs = AllPairs(read_question(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
     on_node = {ref for ref, pod in of.pods.items() if pod.host_network}
     decisions = [
-        (flow, decision.verdict)
+        (flow, decision.verdict, decision.undefined is not None)
         for flow, decision in all_pairs.decisions()
         if not on_node & {flow.source, flow.destination}
     ]
     found = all_pairs.overview()
     counted: Counter[tuple[object, ...]] = Counter()
     for bundle in found.bundles:
-        counted[bundle.port, bundle.protocol, bundle.family, bundle.verdict] += bundle.flows
-    assert counted == Counter((f.port, f.protocol, f.family, verdict) for f, verdict in decisions)
-    assert found.left_out == all_pairs.question.size - len({replace(f, family=None) for f, _ in decisions})
+        key = bundle.port, bundle.protocol, bundle.family, bundle.verdict, bundle.undefined
+        counted[key] += bundle.flows
+    assert counted == Counter((f.port, f.protocol, f.family, *rest) for f, *rest in decisions)
+    assert found.left_out == all_pairs.question.size - len({replace(f, family=None) for f, *_ in decisions})
 
 
 def _matches(of: Cluster, pattern: str) -> bool:
