@@ -1,22 +1,29 @@
 """The HTML page of a conformance run: features, cases and their matrices, convergence, history.
 
 Everything that can be read without a script is in the template; the script adds what a case holds when it is
-opened, from the page's data (`conformance_data`).
+opened, from the page's data (`page_data`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
+import yaml
+
 from netprobe.conformance.baseline import ConformanceReport
+from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.history import PastRun
-from netprobe.conformance.result import CaseResult, CaseStatus, Results
-from netprobe.report import conformance_text
-from netprobe.report.conformance_data import data, needs_attention
+from netprobe.conformance.load import rules
+from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult
+from netprobe.conformance.shard import cell_of
+from netprobe.diff import FlowStatus, Row
+from netprobe.explain.why import blame
+from netprobe.model.text import plain
+from netprobe.report import conformance_text, phrases
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.trend import page_values
@@ -25,10 +32,15 @@ MOST_PAST = 8
 """Columns of past runs in the table of features."""
 MOST_OPEN = 5
 """Cases that are open when the page is: the first ones that are not as expected."""
-EDGES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between the bars of the histogram; the last bar counts everything above."""
 
-SIGNS = {
+EDGES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between the bars of the histogram."""
+BARS: Final = (
+    *("< 10 ms", "10–20 ms", "20–50 ms", "50–100 ms", "100–200 ms", "200–500 ms"),  # noqa: RUF001
+    *("0.5–1 s", "1–2 s", "2–5 s", "> 5 s"),  # noqa: RUF001
+)
+
+SIGNS: Final = {
     "yes": ("✓", "every case passed"),
     "part": ("◐", "some cases failed"),
     "no": ("✗", "every case failed"),
@@ -36,233 +48,167 @@ SIGNS = {
     "later": ("…", "not tried"),
     "none": ("–", "not scored, or skipped"),  # noqa: RUF001
 }
+WRONG: Final = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
 
 
 def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     """The page, piece by piece."""
-    results, run = found.results, found.run
-    unexpected, others = _cases(results)
+    results, past = found.results, found.past[-MOST_PAST:]
+    numbers = {status: results.counts[status] for status in CaseStatus if results.counts[status]}
+    features = [_feature(name, some, past) for name, some in results.features().items()]
+    every = list(enumerate(results.results))
+    noted = [each for status in conformance_text.NOTED for each in every if each[1].status is status]
+    runs = (*found.past, PastRun.of(results, found.cluster, found.run)) if found.past else ()
     return page(
         "conformance.html",
         styles=("pages.css", "conformance.css"),
         script="conformance.js",
-        data=data(found),
+        data=page_data(results),
         title=conformance_text.title(found),
-        closing=conformance_text.closing(found),
-        started=f"{run.started:%Y-%m-%d %H:%M}",
-        netprobe=run.netprobe,
-        run=run.id or "-",
-        counts=_counts(results),
-        problems=[text for text in (results.enforcement, *results.problems) if text],
-        features=_features(found),
-        changes=_changes(found),
-        unexpected=unexpected,
-        others=others,
-        times=_times(results),
-        trend=_trend(found),
+        text=conformance_text,
+        found=found,
+        past=past,
+        counts=list(zip(numbers, numbers.values(), accumulate(numbers.values(), initial=0), strict=False)),
+        features=features,
+        signs=SIGNS,
+        statuses=CaseStatus,
+        used={kind for feature in features for kind, _ in (*feature["before"], feature["now"])},
+        unexpected=noted,
+        opened=[index for index, result in noted if not result.standing][:MOST_OPEN],
+        others=[each for each in every if each[1].status not in conformance_text.NOTED],
+        **_times(results),
+        trend=page_values(conformance_text.trend(runs)) if runs else None,
     )
 
 
-def _counts(results: Results) -> list[dict[str, Any]]:
-    """How many cases ended with each status, and that part of a bar of 1,000 units."""
-    total, left = len(results.results), 0.0
-    found = []
-    for status in conformance_text.COLUMNS:
-        if number := results.counts[status]:
-            width = 1000 * number / total
-            head = conformance_text.HEADS[status]
-            place = {"left": f"{left:.1f}", "width": f"{width:.1f}"}
-            found.append({"status": status.value, "number": number, "head": head, **place})
-            left += width
-    return found
-
-
-def _features(found: ConformanceReport) -> dict[str, Any]:
-    past = found.past[-MOST_PAST:]
-    lines = [_feature(feature, some, past) for feature, some in found.results.features().items()]
-    used = {cell["kind"] for line in lines for cell in (*line["before"], line["now"])}
-    return {
-        "legend": [
-            {"kind": kind, "sign": sign, "meaning": meaning}
-            for kind, (sign, meaning) in SIGNS.items()
-            if kind in used
-        ],
-        "past": [
-            {"cluster": run.cluster, "day": f"{run.started:%m-%d}", "time": f"{run.started:%H:%M}"}
-            for run in past
-        ],
-        "lines": lines,
-        "notes": list(conformance_text.side_notes(found.results)),
-    }
-
-
-def _feature(feature: str, some: Sequence[CaseResult], past: Sequence[PastRun]) -> dict[str, Any]:
-    now = [result.status for result in some]
+def _feature(name: str, some: Sequence[CaseResult], past: Sequence[PastRun]) -> dict[str, Any]:
+    now = Counter(result.status for result in some)
     before = [
-        [run.cases[result.case.name].status for result in some if result.case.name in run.cases]
+        Counter(run.cases[result.case.name].status for result in some if result.case.name in run.cases)
         for run in past
     ]
-    return {
-        "feature": feature,
-        "tag": feature.lower().replace(" ", "-"),
-        "before": [_support(statuses) for statuses in before],
-        "now": _support(now),
-        "unscored": now.count(CaseStatus.UNSCORED),
-        "skipped": now.count(CaseStatus.SKIPPED),
-    }
+    return {"name": name, "before": list(map(_support, before)), "now": _support(now), "counts": now}
 
 
-def _support(statuses: Sequence[CaseStatus]) -> dict[str, str]:
-    """How much of a feature a cluster has."""
-    scored = [status for status in statuses if status in conformance_text.SCORED]
-    passed = scored.count(CaseStatus.PASSED)
+def _support(counts: Mapping[CaseStatus, int]) -> tuple[str, str]:
+    """How much of a feature a cluster has: a key of SIGNS, and the pass rate."""
+    scored = sum(counts.get(status, 0) for status in conformance_text.SCORED)
+    passed = counts.get(CaseStatus.PASSED, 0)
     if not scored:
-        kind = "none"
-    elif scored.count(CaseStatus.UNTRIED) == len(scored):
-        kind = "later"
-    elif passed == len(scored):
-        kind = "yes"
-    elif CaseStatus.FAILED not in scored:
-        kind = "open"
-    else:
-        kind = "part" if passed else "no"
-    sign, meaning = SIGNS[kind]
-    rate = f"{passed}/{len(scored)}" if scored else ""
-    return {"kind": kind, "sign": sign, "meaning": meaning, "rate": rate}
+        return "none", ""
+    rate = f"{passed}/{scored}"
+    if counts.get(CaseStatus.UNTRIED) == scored:
+        return "later", rate
+    if passed == scored:
+        return "yes", rate
+    if not counts.get(CaseStatus.FAILED):
+        return "open", rate
+    return ("part" if passed else "no"), rate
 
 
-def _changes(found: ConformanceReport) -> dict[str, Any] | None:
-    if found.changes is None:
-        return None
-    other = found.changes.other_cluster
+def _times(results: Results) -> dict[str, Any]:
+    """Convergence times in seconds, the shortest first; how many are in each bar; the slowest cases."""
+    steps = (step.converged_s for result in results.results for step in result.steps)
+    times = sorted(time for time in steps if time is not None)
+    bins = Counter(bisect_right(EDGES, time) for time in times)
+    slowest = [(each.converged_s, index) for index, each in enumerate(results.results) if each.converged_s]
+    slowest.sort(key=lambda one: -one[0])
+    bars = [(name, bins[at]) for at, name in enumerate(BARS)]
+    return {"times": times, "bars": bars, "slowest": slowest[:10]}
+
+
+def page_data(results: Results) -> dict[str, Any]:
+    """What conformance.js reads: the cases in the order of the results, and the rules that they show.
+
+    A matrix is rows of characters, a row per source and a character per destination: `.` allow, `X` deny,
+    `?` unknown, `-` not tried, and a space for a cell that was not probed.
+    """
+    shown = {rule for result in results.results for rule in result.case.rules}
     return {
-        "other_cluster": conformance_text.other_cluster(found.changes) if other else "",
-        "groups": [
+        "rules": {rule.id: [rule.rule, rule.source] for rule in rules().values() if rule.id in shown},
+        "cases": [
             {
-                "name": several if len(lines) > 1 else one,
-                "lines": lines,
-                "opened": len(lines) <= conformance_text.MOST_NAMES,
+                "rules": list(result.case.rules),
+                "tags": sorted(result.case.tags),
+                "place": plain(result.case.place),
+                "seconds": round(result.seconds, 2),
+                "reason": plain(result.reason or ""),
+                "standing": plain(conformance_text.known_status(result)),
+                "moments": [
+                    _step(result.case, *each) for each in zip(result.steps, result.case.steps, strict=False)
+                ],
             }
-            for one, several, lines in conformance_text.change_groups(found.changes)
+            for result in results.results
         ],
     }
 
 
-def _cases(results: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The cases that are not as expected, failures first, and all others."""
-    every = list(enumerate(results.results))
-    noted = [
-        (index, result)
-        for status in conformance_text.NOTED
-        for index, result in every
-        if result.status is status
-    ]
-    opened = [index for index, result in noted if needs_attention(result)][:MOST_OPEN]
-    return (
-        [_case(index, result, opened=index in opened) for index, result in noted],
-        [
-            _case(index, result, opened=False)
-            for index, result in every
-            if result.status not in conformance_text.NOTED
-        ],
-    )
-
-
-def _case(index: int, result: CaseResult, *, opened: bool) -> dict[str, Any]:
-    """`index` is the case's number in the page's data."""
-    case = result.case
+def _step(case: Case, step: StepResult, case_step: CaseStep) -> dict[str, Any]:
+    explain = blame(step.policies)
+    rows = [*step.wrong, *step.unknown]
     return {
-        "index": index,
-        "status": result.status.value,
-        "head": conformance_text.HEADS[result.status],
-        "name": case.name,
-        "known": conformance_text.known_status(result),
-        "feature": case.feature,
-        "find": " ".join([case.name, case.feature, *sorted(case.keywords)]).lower(),
-        "opened": opened,
-        "lines": list(conformance_text.sentences(result)),
-    }
-
-
-def _times(results: Results) -> dict[str, Any] | None:
-    """What the page says about convergence times, in seconds; None if no change was timed."""
-    times = [
-        step.converged_s
-        for result in results.results
-        for step in result.steps
-        if step.converged_s is not None
-    ]
-    if not times:
-        return None
-    slowest = sorted(
-        ((result.converged_s, index) for index, result in enumerate(results.results) if result.converged_s),
-        key=lambda one: -one[0],
-    )
-    bars = _histogram(times)
-    return {
-        "number": len(times),
-        "median": f"{_percentile(times, 0.5):.3f}",
-        "p95": f"{_percentile(times, 0.95):.3f}",
-        "most": f"{max(times):.3f}",
-        "title": ", ".join(f"{bar.name}: {bar.count}" for bar in bars if bar.count),
-        "bars": bars,
-        "slowest": [
-            {"index": index, "name": results.results[index].case.name, "seconds": f"{seconds:.3f}"}
-            for seconds, index in slowest[:10]
+        "converged": None if step.converged_s is None else round(step.converged_s, 3),
+        "problem": plain(step.problem or ""),
+        "changes": [plain(line) for line in _additions(case_step)],
+        "flows": [
+            [plain(conformance_text.flow_line(row)), [plain(text) for text in explain(row).sentences]]
+            for row in rows[: conformance_text.MOST_FLOWS]
         ],
+        "more": max(0, len(rows) - conformance_text.MOST_FLOWS),
+        "tries": [
+            [*cell_of(case, flow), ", ".join(map(phrases.verdict, seen))]
+            for flow, seen in step.attempts.items()
+            if len(set(seen)) > 1
+        ],
+        "matrices": _matrices(case, step.rows),
+        "policies": "\n".join(map(plain, conformance_text.policies(case_step).splitlines())),
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar of the histogram, in units of the drawing."""
-
-    name: str
-    count: int
-    left: int
-    top: float
-    height: float
+def _additions(case_step: CaseStep) -> Iterator[str]:
+    """Labels and pods besides the usual ones."""
+    for name, labels in case_step.pods.items():
+        yield f"pod {name} is created after the policies, with {_labels(labels)}"
+    for name, labels in case_step.labels.items():
+        kind = "pod" if "/" in name else "namespace"
+        yield f"{kind} {name} is labelled {_labels(labels)}"
 
 
-def _bins(times: Sequence[float]) -> list[tuple[str, int]]:
-    """How many of the seconds fall between two edges, each with its name."""
-    counts = [0] * (len(EDGES) + 1)
-    for time in times:
-        counts[bisect_right(EDGES, time)] += 1
-    names = [f"< {_with_unit(EDGES[0])}"]
-    names += [f"{_number(low, high)}–{_with_unit(high)}" for low, high in pairwise(EDGES)]  # noqa: RUF001
-    return list(zip([*names, f"> {_with_unit(EDGES[-1])}"], counts, strict=True))
+def _labels(labels: Any) -> str:
+    return yaml.safe_dump(dict(labels), default_flow_style=True, width=1000).strip()
 
 
-def _number(seconds: float, other: float) -> str:
-    """In the unit that fits the larger of the two."""
-    return f"{seconds if other >= 1 else seconds * 1000:g}"
+def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
+    """The three tables of each port, and which cells are not as expected."""
+    by_port: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        cell = cell_of(case, row.flow)
+        by_port.setdefault(cell.port, {})[cell.source, cell.destination] = row
+    pairs = {pair for some in by_port.values() for pair in some}
+    down, across = (sorted({pair[at] for pair in pairs}, key=_order) for at in (0, 1))
+
+    def drawn(port: str, mark: Callable[[Row], str]) -> list[str]:
+        some = by_port[port]
+        return [
+            "".join(mark(some[source, end]) if (source, end) in some else " " for end in across)
+            for source in down
+        ]
+
+    tables: dict[str, Callable[[Row], str]] = {
+        "declared": lambda row: row.declared.mark if row.declared else "-",
+        "simulated": lambda row: row.simulated.mark if row.simulated else "-",
+        "observed": lambda row: row.observed.mark if row.observed else "-",
+        "wrong": lambda row: WRONG.get(row.status, " "),
+    }
+    return {
+        "down": [plain(end) for end in down],
+        "across": [plain(end) for end in across],
+        "ports": {
+            port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(by_port)
+        },
+    }
 
 
-def _with_unit(seconds: float) -> str:
-    return f"{_number(seconds, seconds)} {'s' if seconds >= 1 else 'ms'}"
-
-
-def _percentile(times: Sequence[float], part: float) -> float:
-    """The time within which `part` of them are; `times` is not empty."""
-    ordered = sorted(times)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
-
-
-def _histogram(times: Sequence[float]) -> list[Bar]:
-    """A bar for each bin; the tallest is 120 units high and all start at y = 150. `times` is not empty."""
-    found = _bins(times)
-    most = max(count for _, count in found)
-    heights = [round(120 * count / most, 1) for _, count in found]
-    return [
-        Bar(name, count, 12 + index * 70, 150 - height, height)
-        for index, ((name, count), height) in enumerate(zip(found, heights, strict=True))
-    ]
-
-
-def _trend(found: ConformanceReport) -> dict[str, Any] | None:
-    """The runs over time; None without earlier runs."""
-    if not found.past:
-        return None
-    now = PastRun.of(found.results, found.cluster, found.run)
-    return page_values(conformance_text.trend((*found.past, now)))
+def _order(end: str) -> tuple[bool, str]:
+    """Pods before Services and hosts outside."""
+    return ":" in end, end
