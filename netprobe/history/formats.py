@@ -16,7 +16,7 @@ from netprobe.report.page import page
 from netprobe.report.phrases import suite_on
 from netprobe.report.style import BOLD, BOLD_BAD, PLAIN, Style
 from netprobe.report.text import wrapped
-from netprobe.report.trend import Trend, TrendRun, lines, page_values
+from netprobe.report.trend import Trend, TrendRun, lines
 from netprobe.report.write import Formats
 
 HISTORY_FORMATS: Formats[RunsOverTime] = Formats(
@@ -156,9 +156,9 @@ def html(found: RunsOverTime, _style: Style = PLAIN) -> Iterator[str]:
     for key in dict.fromkeys(run.key for run in found.suites):
         same = [run for run in found.suites if run.key == key]
         last = changes.get(key, LastChanges("There is no earlier run to compare with."))
-        parts.append((suite_on(same[-1].report.suite, same[-1].cluster), page_values(trend_of(same)), last))
+        parts.append((suite_on(same[-1].report.suite, same[-1].cluster), trend_of(same), last))
     if found.conformance:
-        trend = page_values(conformance_text.trend(found.conformance))
+        trend = conformance_text.trend(found.conformance)
         parts.append(("Conformance", trend, _conformance_changes(found)))
     number = len(found.suites) + len(found.conformance)
     return page(

@@ -26,7 +26,6 @@ from netprobe.model.text import plain
 from netprobe.report import conformance_text, phrases
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
-from netprobe.report.trend import page_values
 
 MOST_PAST = 8
 """Columns of past runs in the table of features."""
@@ -77,7 +76,7 @@ def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
         opened=[index for index, result in noted if not result.standing][:MOST_OPEN],
         others=[each for each in every if each[1].status not in conformance_text.NOTED],
         **_times(results),
-        trend=page_values(conformance_text.trend(runs)) if runs else None,
+        trend=conformance_text.trend(runs) if runs else None,
     )
 
 

@@ -7,6 +7,7 @@ policies) is in the data once, and flows refer to it by number: a page of 40,000
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import astuple
 from itertools import islice
 from typing import Any
 
@@ -46,50 +47,21 @@ HEADS = {
 def html(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     """The page, piece by piece."""
     graph = _graph(report.steps[-1], report.suite or "the manifests") if report.steps else None
+    heads = {**HEADS, FlowStatus.AS_EXPECTED: "decided"} if report.suite is None else HEADS
+    counted = zip(heads.items(), astuple(report.counts), strict=True)
     return page(
         "report.html",
         styles=("pages.css", "graph.css", "report.css"),
         script="report.js",
         data=page_data(report, graph),
         title=phrases.title(report),
-        closing=phrases.closing(report),
-        verdict={0: "good", 1: "bad"}.get(report.exit_status, "unsure"),
-        started=f"{report.run.started:%Y-%m-%d %H:%M}",
-        counts=list(_counts(report)),
-        problems=[text for text in (report.enforcement, *report.problems) if text],
-        warnings=list(phrases.warnings(report)),
-        facts=list(_facts(report)),
-        steps=[(number, phrases.step_title(report, number)) for number in range(len(report.steps))],
+        phrases=phrases,
+        report=report,
+        counts=[(s.value, head, n) for (s, head), n in counted if n or s is FlowStatus.AS_EXPECTED],
+        warnings=phrases.warnings(report),
         notes=[note for note in phrases.in_place(report) if not note.startswith("warning: ")],
         drawing=drawing(graph) if graph is not None else None,
     )
-
-
-def _counts(report: Report) -> Iterator[dict[str, Any]]:
-    counts = report.counts
-    numbers = (counts.as_expected, counts.mismatches, counts.unknown, counts.undefined, counts.skipped)
-    for (status, head), number in zip(HEADS.items(), numbers, strict=True):
-        if number or status is FlowStatus.AS_EXPECTED:
-            decided = report.suite is None and status is FlowStatus.AS_EXPECTED
-            yield {
-                "status": status.value,
-                "head": "decided" if decided else head,
-                "number": f"{number:,}",
-            }
-
-
-def _facts(report: Report) -> Iterator[tuple[str, str]]:
-    """What is known of the cluster and the run, as pairs of a name and a value."""
-    cluster, run = report.cluster, report.run
-    yield "Cluster", str(cluster)
-    yield "Run", f"{run.id or 'nothing was created'}, netprobe {run.netprobe}"
-    yield "Started", f"{run.started:%Y-%m-%d %H:%M:%S} UTC, took {run.duration_s:.1f} s"
-    for number, step in enumerate(report.steps):
-        if step.converged_s is not None:
-            name = f"Convergence, step {number + 1}" if len(report.steps) > 1 else "Convergence"
-            yield name, f"{step.name}: in force after {step.converged_s:.2f} s; {step.rounds} rounds"
-    if nodes := sorted({*report.nodes.values(), *report.elsewhere.values()}):
-        yield "Nodes", ", ".join(nodes)
 
 
 def page_data(report: Report, graph: Graph | None = None) -> dict[str, Any]:
