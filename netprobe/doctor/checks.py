@@ -24,6 +24,11 @@ PLUGIN: Final = (
 )
 
 
+def deciding(paths: Mapping[PodPath, str]) -> str:
+    """The policies that decide the paths, each once."""
+    return ", ".join(dict.fromkeys(paths.values()))
+
+
 def networks(answers: Mapping[PodPath, Answer], closed: Mapping[PodPath, str]) -> list[Check]:
     """Whether pods reach each other while nothing forbids it, on one node and between two.
 
@@ -56,12 +61,16 @@ def _network(name: str, answers: Mapping[PodPath, Answer], hint: str) -> Check:
     )
 
 
-def enforcement(result: DenyAllResult, kind: str = "") -> Check:
+def enforcement(result: DenyAllResult, kind: str = "", closing: str = "") -> Check:
     """Whether a deny-all for one direction was enforced, everywhere, and only as long as it was there.
 
-    `kind`: that of the policy, if it is not NetworkPolicy.
+    `kind`: that of the policy, if it is not NetworkPolicy. `closing`: the cluster's own policies that close
+    paths between the probe pods.
     """
     name, tried = kind or result.direction.value, result.tried
+    if not tried and closing:
+        evidence = f"no path connects, because of {closing}, so enforcement cannot be observed"
+        return Check(name, CheckStatus.UNKNOWN, evidence, _exempt(closing))
     if not tried:
         return Check(
             name, CheckStatus.UNKNOWN, "no path connects without a policy, so enforcement cannot be observed"
@@ -77,6 +86,11 @@ def enforcement(result: DenyAllResult, kind: str = "") -> Check:
         f"({_kinds(result.stopped)}); they opened again when it was deleted"
     )
     return Check(name, CheckStatus.OK, evidence)
+
+
+def _exempt(closing: str) -> str:
+    """What to do about policies of the cluster that close everything."""
+    return f"exempt namespaces with the label netprobe.dev/run from {closing}, then run doctor again"
 
 
 def _fault(result: DenyAllResult) -> tuple[str, str] | None:
@@ -152,10 +166,12 @@ def dns(answers: Mapping[Station, Answer], closed: Mapping[PodPath, str]) -> Che
         where = ", ".join(f"on {s.node}: {_outcome(a)}" for s, a in [*lost.items(), *failed.items()][:3])
         evidence = f"{NAME.host} does not resolve in pods {where}"
         if closed:
-            evidence += f"; {', '.join(dict.fromkeys(closed.values()))} may be the reason"
+            closing = deciding(closed)
+            evidence += f"; {closing} may be the reason"
+            return Check(name, CheckStatus.UNKNOWN, evidence, _exempt(closing))
         return Check(
             name,
-            CheckStatus.FAILED if lost and not closed else CheckStatus.UNKNOWN,
+            CheckStatus.FAILED if lost else CheckStatus.UNKNOWN,
             evidence,
             "kubectl -n kube-system get pods -l k8s-app=kube-dns; rows by DNS name will be unknown",
         )

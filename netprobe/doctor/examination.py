@@ -130,8 +130,9 @@ class Examination:
         lost = [path for path, answer in before.items() if answer.outcome is not Outcome.CONNECTED]
         own = await kinds.OwnPolicies.read(self.cluster, self.run, self._served)
         closed = own.deciding(lost, Verdict.DENY)
+        own = replace(own, closing=checks.deciding(closed))
         before = {path: answer for path, answer in before.items() if path not in closed}
-        self._checks += kinds.closed_paths(closed)
+        self._checks += kinds.closed_paths(closed, len(before))
         self._checks += [
             *checks.networks(before, closed),
             checks.dns(names, closed),
@@ -200,7 +201,7 @@ async def _deny_all(
         test = replace(experiment, proven=proven)
         result = await test.run(direction, policy, observe)
         experiment.server_clock = test.server_clock
-    check = checks.enforcement(result, kind)
+    check = checks.enforcement(result, kind, own.closing)
     return result, kinds.judged(check, result.tried, settled, own.doubtful(result.open, policy))
 
 

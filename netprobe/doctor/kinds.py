@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from netprobe.doctor import checks
 from netprobe.doctor.check import Check, CheckStatus
 from netprobe.doctor.pod_pairs import SERVER, PodPath, namespace
 from netprobe.errors import ClusterError, NotServedError
@@ -82,11 +83,12 @@ class OwnPolicies:
     """The policies that the cluster has, as far as they may decide paths between the probe pods.
 
     `objects` are those policies, the namespaces and the probe pods. Kinds that may not be listed are
-    `unreadable`.
+    `unreadable`. `closing`: those that close paths before any other policy is applied.
     """
 
     objects: tuple[ReadOnlyObject, ...] = ()
     unreadable: tuple[str, ...] = ()
+    closing: str = ""
 
     @classmethod
     async def read(cls, cluster: ClusterAPI, run: str, kinds: Iterable[str]) -> OwnPolicies:
@@ -135,19 +137,14 @@ def _knows(simulator: Simulator, path: PodPath) -> bool:
     return all(end in simulator.cluster.pods for end in _ends(path))
 
 
-def closed_paths(closed: Mapping[PodPath, str]) -> Sequence[Check]:
+def closed_paths(closed: Mapping[PodPath, str], left: int) -> Sequence[Check]:
     """What the cluster's own policies close before the doctor applies any."""
     if not closed:
         return ()
-    names = ", ".join(dict.fromkeys(closed.values()))
-    return (
-        Check(
-            "own policies",
-            CheckStatus.NOTE,
-            f"{len(closed)} of the paths between the probe pods are closed by {names}: they are not tried",
-            "netprobe explain names the rule; enforcement is judged by the paths that are left",
-        ),
-    )
+    names = checks.deciding(closed)
+    evidence = f"{len(closed)} of the paths between the probe pods are closed by {names}: they are not tried"
+    hint = "enforcement is judged by the paths that are left" if left else None
+    return (Check("own policies", CheckStatus.NOTE, evidence, hint),)
 
 
 def judged(check: Check, tried: int, settled: Mapping[PodPath, str], doubtful: Sequence[str]) -> Check:
@@ -156,7 +153,7 @@ def judged(check: Check, tried: int, settled: Mapping[PodPath, str], doubtful: S
     `settled`: paths that are allowed whatever a deny-all says, so they prove nothing; `tried`: the others.
     A path that stays open is no proof either if something that is not simulated may decide it.
     """
-    names = ", ".join(dict.fromkeys(settled.values()))
+    names = checks.deciding(settled)
     if settled and not tried:
         evidence = f"not tried: {names} allows every path, whatever a deny-all says"
         return replace(check, status=CheckStatus.UNKNOWN, evidence=evidence, hint=None)

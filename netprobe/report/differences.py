@@ -99,4 +99,14 @@ def _reasons(rows: list[Row]) -> tuple[str, ...]:
                 sentence if _SUGGESTION.match(sentence) else _replaced(sentence, name(first), several)
                 for sentence in sentences
             ]
+    if len({row.fix.text for row in rows if row.fix is not None}) > 1:
+        sentences = [_of_first(first, sentence) for sentence in sentences]
     return tuple(sentences)
+
+
+def _of_first(row: Row, sentence: str) -> str:
+    """A suggestion with the flow that it is for, where other flows have another one."""
+    if not _SUGGESTION.match(sentence):
+        return sentence
+    flow = phrases.flow(row.flow, families=False)
+    return f"for {flow} {sentence}; the other flows have suggestions of their own (-o json)"

@@ -76,6 +76,18 @@ def test_what_the_clusters_own_policies_close_is_no_fault_of_its_network() -> No
     assert names.evidence.endswith("; GlobalNetworkPolicy default.lockdown may be the reason")
 
 
+def test_where_the_clusters_own_policies_close_everything_it_says_which_and_what_to_do() -> None:
+    nothing_tried = DenyAllResult(Direction.INGRESS, {})
+    check = checks.enforcement(nothing_tried, closing="GlobalNetworkPolicy default.lockdown")
+    assert check.status is CheckStatus.UNKNOWN
+    assert "because of GlobalNetworkPolicy default.lockdown" in check.evidence
+    assert check.hint == (
+        "exempt namespaces with the label netprobe.dev/run from GlobalNetworkPolicy default.lockdown, "
+        "then run doctor again"
+    )
+    assert checks.enforcement(nothing_tried).hint is None
+
+
 @pytest.mark.parametrize(
     ("closed", "words"),
     [

@@ -14,6 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
+from netprobe.manifests.change import Delete
+from netprobe.manifests.suggestion import SuggestedEdit, Suggestion
+from netprobe.model.verdict import Verdict
 from netprobe.report import FORMATS, Style, save
 from netprobe.report.style import Detail
 from netprobe.run.record import Report
@@ -112,6 +115,31 @@ def test_colour_is_added_and_nothing_else(format_: str) -> None:
     coloured = text(sample(), format_, Style(colour=True))
     assert "\x1b[31m" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == text(sample(), format_)
+
+
+@pytest.mark.parametrize(
+    ("others", "shown"),
+    [
+        pytest.param("db", "  to be allowed: delete db\n", id="one suggestion for all"),
+        pytest.param(
+            "cache",
+            "  for ns0/pod-3 -> ns0/pod-0 80 to be allowed: delete db; "
+            "the other flows have suggestions of their own (-o json)\n",
+            id="another one for the others",
+        ),
+    ],
+)
+def test_a_suggestion_names_its_flow_where_others_have_another_one(others: str, shown: str) -> None:
+    report = many_wrong(9)
+    rows = []
+    for row, name in zip(
+        (row for row in report.steps[0].rows if row.mismatches), ("db", others), strict=True
+    ):
+        edit = SuggestedEdit(name, "", f"delete {name}", Delete("NetworkPolicy", name))
+        why = replace(row.why, sentences=(*row.why.sentences, f"to be allowed: delete {name}"))
+        rows.append(replace(row, why=why, fix=Suggestion(Verdict.ALLOW, (edit,))))
+    steps = (replace(report.steps[0], rows=tuple(rows)),)
+    assert shown in text(replace(report, steps=steps), "table")
 
 
 @pytest.mark.parametrize("width", [80, 120])
