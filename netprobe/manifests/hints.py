@@ -76,6 +76,11 @@ _LEVELS: tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...] = (
     (_A_PEER, _BLOCK, "put it under `ipBlock:`"),
     (_A_PEER, _PORT, "put it under `ports:` of the rule, next to `{peers}:`"),
     (_A_PEER, _SELECTOR, "put it under `podSelector:` or `namespaceSelector:`"),
+    (
+        _A_PEER,
+        ("namespace", "namespaces"),
+        "write `namespaceSelector:` with the label kubernetes.io/metadata.name",
+    ),
     (_A_SELECTOR, _PEER, "put it next to the other selector, not in it"),
     (
         _ITS_PORT,

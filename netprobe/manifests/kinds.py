@@ -66,7 +66,8 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
     if removed := _REMOVED.get((api_version, kind)):
         message = f"{api_version} {kind} was removed in Kubernetes {removed}; write {current}"
         return Relevance.REMOVED_VERSION, message
-    is_own = policy is not None or group in _OWN_GROUPS
+    # A group without a dot is Kubernetes' own: a CustomResourceDefinition may not have one.
+    is_own = policy is not None or group in _OWN_GROUPS or "." not in group
     if current is not None and (is_own or (kind == "NetworkPolicy" and _is_misspelt(group))):
         return Relevance.WRONG_VERSION, f"there is no {kind} in {api_version}; write {current}"
     if current is None and (intended := _intended(kind, group)):

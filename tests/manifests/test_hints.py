@@ -33,6 +33,10 @@ HINTS = [  # what follows the metadata, a part of the message
     ),
     ("spec: {ingress: [{from: [{matchLabels: {}}]}]}", "put it under `podSelector:` or `namespaceSelector:`"),
     ("spec: {ingress: [{from: [{app: web}]}]}", "put it under `podSelector:` and `matchLabels:`"),
+    (
+        "spec: {ingress: [{from: [{namespace: shop}]}]}",
+        "write `namespaceSelector:` with the label kubernetes.io/metadata.name",
+    ),
     ("spec: {podSelector: {app: web}}", "put it under `matchLabels:`"),
     ("spec: {podSelector: {app.kubernetes.io/name: web}}", "put it under `matchLabels:`"),
     ("spec: {podSelector: {}, matchLabels: {}}", "put it under `podSelector:`"),

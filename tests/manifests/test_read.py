@@ -183,6 +183,10 @@ BAD = {  # each problem as it begins
         "apiVersion: networking.k8.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n",
         ["m.yaml:1:1: apiVersion: there is no NetworkPolicy in networking.k8.io/v1; write networking.k8s.io"],
     ),
+    "a group without a dot": (
+        "apiVersion: networking/v1\nkind: NetworkPolicy\nmetadata: {name: p}\n",
+        ["m.yaml:1:1: apiVersion: there is no NetworkPolicy in networking/v1; write networking.k8s.io/v1"],
+    ),
     "a kind in small letters": (
         "apiVersion: networking.k8s.io/v1\nkind: Networkpolicy\nmetadata: {name: p}\n",
         ["m.yaml:2:1: kind: there is no Networkpolicy in networking.k8s.io/v1; did you mean NetworkPolicy?"],
