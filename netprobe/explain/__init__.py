@@ -65,7 +65,7 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
     decision = simulator.decide(flow)
     parts: tuple[Explanation, ...] = ()
     if decision.backends:
-        parts = tuple(explain(advisor, onward, suggest=suggest) for onward, _ in decision.backends)
+        parts = _parts(advisor, [onward for onward, _ in decision.backends], suggest=suggest)
     elif decision.verdict is Verdict.UNKNOWN and len(rows := simulator.split(flow)) > 1:
         parts = tuple(explain(advisor, row, suggest=suggest) for row in rows)
     sides = () if parts else _sides(advisor, flow, decision)
@@ -97,12 +97,7 @@ def explain(by: Simulator | Advisor, flow: Flow, *, suggest: bool = True) -> Exp
 
 def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
     """Flows between the pods of workloads as one explanation, with a part for each kind if they differ."""
-    alike: dict[object, list[Flow]] = {}
-    for flow in flows:
-        decision = advisor.simulator.decide(flow)
-        because = tuple((one.direction, one.policy, one.effect, one.rule) for one in decision.because)
-        alike.setdefault((decision.verdict, because, flow.port, flow.protocol), []).append(flow)
-    parts = [replace(explain(advisor, same[0]), others=tuple(same[1:])) for same in alike.values()]
+    parts = _parts(advisor, flows)
     if len(parts) == 1:
         return parts[0]
     verdicts = {part.verdict for part in parts}
@@ -115,7 +110,19 @@ def explain_all(advisor: Advisor, flows: Sequence[Flow]) -> Explanation:
         text += f"all {len(flows)} flows, for {len(parts)} different reasons"
     unsimulated = tuple(dict.fromkeys(each for part in parts for each in part.qualified_by))
     text = qualified(text, unsimulated)
-    return Explanation(flows[0], verdict, text, parts=tuple(parts), qualified_by=unsimulated)
+    return Explanation(flows[0], verdict, text, parts=parts, qualified_by=unsimulated)
+
+
+def _parts(advisor: Advisor, flows: Sequence[Flow], *, suggest: bool = True) -> tuple[Explanation, ...]:
+    """One explanation for all flows that the same rules decide alike on the same port."""
+    alike: dict[object, list[Flow]] = {}
+    for flow in flows:
+        decision = advisor.simulator.decide(flow)
+        because = tuple((one.direction, one.policy, one.effect, one.rule) for one in decision.because)
+        alike.setdefault((decision.verdict, because, flow.port, flow.protocol), []).append(flow)
+    return tuple(
+        replace(explain(advisor, same[0], suggest=suggest), others=tuple(same[1:])) for same in alike.values()
+    )
 
 
 def _untranslated(simulator: Simulator, flow: Flow) -> str | None:

@@ -57,9 +57,10 @@ class Alike:
             return isinstance(self.first, External) and self.first.address == end.address
         return end in self.members
 
-    def __str__(self) -> str:
-        more = f" +{len(self.members) - 1}" if len(self.members) > 1 else ""
-        return f"{self.first}{more}"
+    def name(self, without: End | None = None) -> str:
+        """The first member and how many more there are, all but one if `without` names it."""
+        first, *more = (each for each in self.members if each != without)
+        return f"{first} +{len(more)}" if more else str(first)
 
 
 class Cell(NamedTuple):

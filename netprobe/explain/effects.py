@@ -36,8 +36,12 @@ class Changed(NamedTuple):
         """The flows as data, without the one in question. `other` is the port that stands for all others."""
         source, destination, (number, protocol) = self.cell
         port = None if number == other else number
+        own = goal if self.cell.holds(goal) and self.cell.size > 1 else None
+        # What is left without the one flow is a group by a group only if one of the ends is alone.
+        source_name = source.name(own.source if own and len(destination.members) == 1 else None)
+        destination_name = destination.name(own.destination if own and len(source.members) == 1 else None)
         flows = self.cell.size - self.cell.holds(goal)
-        return SideEffect(str(source), str(destination), port, protocol, self.family, flows)
+        return SideEffect(source_name, destination_name, port, protocol, self.family, flows)
 
 
 @dataclass(slots=True)

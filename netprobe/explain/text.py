@@ -55,7 +55,9 @@ def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
         yield f"{indent}the same holds for {listed(pairs, MOST_EFFECTS)}"
     if explanation.undefined:
         yield f"{indent}undefined by the NetworkPolicy API: {explanation.undefined}"
-    for part in explanation.parts:
+    for number, part in enumerate(explanation.parts):
+        if number:
+            yield ""
         yield from lines(part, depth + 1)
     for side in explanation.sides:
         yield ""

@@ -160,6 +160,17 @@ def test_each_backend_of_a_service_for_itself() -> None:
     assert any(line.startswith("  x/a -> y/b 80/TCP: DENIED") for line in lines(explanation))
 
 
+def test_backends_that_are_decided_alike_are_explained_once() -> None:
+    """And the change's side effect is the other one, by its name."""
+    service = Service(ServiceRef("y", "s"), {"app": "b"}, (), (ServicePort(80, 80),), publish_not_ready=True)
+    pods = also(pod("y/b", {"app": "b"}, "10.244.2.1"), pod("y/c", {"app": "b"}, "10.244.2.2"))
+    simulator = Simulator(stage(DENY, services=[service], pods=pods))
+    (part,) = explain(simulator, flow("y/a -> svc:y/s 80")).parts
+    assert [str(each.destination) for each in part.others] == ["y/c"]
+    assert part.change is not None
+    assert [str(effect) for effect in part.change.effects.opens] == ["y/a -> y/c 80"]
+
+
 def test_each_family_for_itself_where_they_differ() -> None:
     pods = also(
         pod("x/a", {"app": "a"}, "10.244.1.1", "fd00::1:1"),
