@@ -50,8 +50,6 @@ _PERMANENT = {"default", "kube-public", "kube-system"}
 _INVOLVED = ("name", "namespace", "uid", "resourceVersion")
 _EVENTS_KEPT = 2000  # a real server forgets them after an hour
 _PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
-ORPHAN = "orphan"
-"""The finalizer of an object whose dependents are to stay."""
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 Subresource = Literal["", "status", "scale"]
@@ -293,10 +291,20 @@ class Operations:
         obj = _marked(resource, old, deletion)
         if writer.dry_run or deletion.dry_run:
             return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
+        if deletion.orphan:
+            self._release_dependents(old["metadata"]["uid"])
         if obj is None or _is_released(resource, obj):
             self.store.remove(resource, ObjectKey(namespace, name))
             return success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
+
+    def _release_dependents(self, uid: str) -> None:
+        for resource in self.store.catalog:
+            for stored in self.store.items(resource):
+                references = stored.object["metadata"].get("ownerReferences", ())
+                left = [reference for reference in references if reference["uid"] != uid]
+                if len(left) < len(references):
+                    self.set_owners(resource, stored.object, left)
 
     def typed(self, resource: Resource, raw: Any, writer: Writer) -> Object:
         """A client's object as one of this kind; ApiError 400 if it is none.
@@ -370,15 +378,11 @@ def _begin(resource: Resource, obj: Object) -> None:
 def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object | None:
     """`old` with the marks of its deletion; None if nothing holds it and it can be removed at once."""
     grace = _grace(old, deletion) if resource is PODS else 0
-    finalizers = list(old["metadata"].get("finalizers", ()))
-    if deletion.orphan and ORPHAN not in finalizers:
-        finalizers.append(ORPHAN)
+    finalizers = old["metadata"].get("finalizers")
     if not finalizers and not grace and resource is not NAMESPACES:
         return None
     obj = copy.deepcopy(old)
     marks = obj["metadata"]
-    if finalizers:
-        marks["finalizers"] = finalizers
     if "deletionTimestamp" not in marks:
         marks["deletionTimestamp"] = now()
         marks["deletionGracePeriodSeconds"] = grace

@@ -17,7 +17,6 @@ from typing import Final
 from netprobe.policies.kinds import SIMULATED, PolicyKind
 
 EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-_UNUSED = "the lab stores this and does not use it"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +114,6 @@ SERVICES = Resource(
 CONFIGMAPS = Resource("v1", "ConfigMap", "cm", "Data for containers.")
 SERVICE_ACCOUNTS = Resource("v1", "ServiceAccount", "sa", "The identity of a pod.")
 EVENTS = Resource("v1", "Event", "ev", "What the lab did with an object.")
-ENDPOINTS = Resource("v1", "Endpoints", "ep", "The pods behind a Service.", plural="endpoints")
 NODES = Resource(
     "v1", "Node", "no", "A node of the lab; traffic between nodes is routed.", cluster=True, status=True
 )
@@ -186,71 +184,61 @@ SCALE = Resource("autoscaling/v1", "Scale")
 
 
 def _unused(
-    api_version: str, kind: str, short: str = "", why: str = "", *, plural: str = "", cluster: bool = False
+    api_version: str, kind: str, short: str = "", *, plural: str = "", cluster: bool = False
 ) -> Resource:
-    """`why` continues the warning that a client gets."""
+    about = "The lab stores this kind and does not use it."
     return Resource(
         api_version,
         kind,
         short,
-        "The lab stores this kind and does not use it.",
-        plural=plural,
+        about,
+        plural,
         cluster=cluster,
         status=True,
-        unused=f"{_UNUSED}: {why}" if why else _UNUSED,
+        unused=f"the lab stores this {kind} and does not use it",
     )
 
 
-_NO_VOLUMES = "images are not run, so volumes are not mounted"
-_NO_ACCOUNTS = "the lab's kubeconfig may do everything"
-_NO_LIMITS = "nothing is limited"
-_NO_WEBHOOKS = "admission webhooks and policies are not called"
 _STORAGE = "storage.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _FLOW_CONTROL = "flowcontrol.apiserver.k8s.io/v1"
 
-SECRETS = _unused("v1", "Secret", why="images are not run, so nothing reads it")
+SECRETS = _unused("v1", "Secret")
 _WITHOUT_EFFECT = (
     SECRETS,
-    _unused("v1", "ResourceQuota", "quota", _NO_LIMITS),
-    _unused("v1", "LimitRange", "limits", _NO_LIMITS),
-    _unused("v1", "PersistentVolumeClaim", "pvc", _NO_VOLUMES),
-    _unused("v1", "PersistentVolume", "pv", _NO_VOLUMES, cluster=True),
+    _unused("v1", "Endpoints", "ep", plural="endpoints"),
+    _unused("v1", "ResourceQuota", "quota"),
+    _unused("v1", "LimitRange", "limits"),
+    _unused("v1", "PersistentVolumeClaim", "pvc"),
+    _unused("v1", "PersistentVolume", "pv", cluster=True),
     _unused("v1", "PodTemplate"),
-    _unused("v1", "ReplicationController", "rc", "use a Deployment or a ReplicaSet"),
+    _unused("v1", "ReplicationController", "rc"),
     _unused("apps/v1", "ControllerRevision"),
-    _unused("batch/v1", "CronJob", "cj", "it starts no Jobs"),
-    _unused("autoscaling/v2", "HorizontalPodAutoscaler", "hpa", "images are not run, so there is no load"),
-    _unused("networking.k8s.io/v1", "Ingress", "ing", "no ingress controller runs here", plural="ingresses"),
+    _unused("batch/v1", "CronJob", "cj"),
+    _unused("autoscaling/v2", "HorizontalPodAutoscaler", "hpa"),
+    _unused("networking.k8s.io/v1", "Ingress", "ing", plural="ingresses"),
     _unused("networking.k8s.io/v1", "IngressClass", plural="ingressclasses", cluster=True),
-    _unused("policy/v1", "PodDisruptionBudget", "pdb", "nothing is evicted"),
-    _unused(_RBAC, "Role", "", _NO_ACCOUNTS),
-    _unused(_RBAC, "RoleBinding", "", _NO_ACCOUNTS),
-    _unused(_RBAC, "ClusterRole", "", _NO_ACCOUNTS, cluster=True),
-    _unused(_RBAC, "ClusterRoleBinding", "", _NO_ACCOUNTS, cluster=True),
-    _unused(_STORAGE, "StorageClass", "sc", _NO_VOLUMES, plural="storageclasses", cluster=True),
-    _unused(_STORAGE, "CSIDriver", "", _NO_VOLUMES, cluster=True),
-    _unused(_STORAGE, "CSINode", "", _NO_VOLUMES, cluster=True),
-    _unused(_STORAGE, "CSIStorageCapacity", "", _NO_VOLUMES, plural="csistoragecapacities"),
-    _unused(_STORAGE, "VolumeAttachment", "", _NO_VOLUMES, cluster=True),
+    _unused("policy/v1", "PodDisruptionBudget", "pdb"),
+    _unused(_RBAC, "Role"),
+    _unused(_RBAC, "RoleBinding"),
+    _unused(_RBAC, "ClusterRole", cluster=True),
+    _unused(_RBAC, "ClusterRoleBinding", cluster=True),
+    _unused(_STORAGE, "StorageClass", "sc", plural="storageclasses", cluster=True),
+    _unused(_STORAGE, "CSIDriver", cluster=True),
+    _unused(_STORAGE, "CSINode", cluster=True),
+    _unused(_STORAGE, "CSIStorageCapacity", plural="csistoragecapacities"),
+    _unused(_STORAGE, "VolumeAttachment", cluster=True),
     _unused("scheduling.k8s.io/v1", "PriorityClass", "pc", plural="priorityclasses", cluster=True),
     _unused("node.k8s.io/v1", "RuntimeClass", plural="runtimeclasses", cluster=True),
     _unused("certificates.k8s.io/v1", "CertificateSigningRequest", "csr", cluster=True),
     _unused("apiregistration.k8s.io/v1", "APIService", cluster=True),
     _unused(_FLOW_CONTROL, "FlowSchema", cluster=True),
     _unused(_FLOW_CONTROL, "PriorityLevelConfiguration", cluster=True),
-    _unused(_ADMISSION, "MutatingWebhookConfiguration", "", _NO_WEBHOOKS, cluster=True),
-    _unused(_ADMISSION, "ValidatingWebhookConfiguration", "", _NO_WEBHOOKS, cluster=True),
-    _unused(
-        _ADMISSION,
-        "ValidatingAdmissionPolicy",
-        "",
-        _NO_WEBHOOKS,
-        plural="validatingadmissionpolicies",
-        cluster=True,
-    ),
-    _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", "", _NO_WEBHOOKS, cluster=True),
+    _unused(_ADMISSION, "MutatingWebhookConfiguration", cluster=True),
+    _unused(_ADMISSION, "ValidatingWebhookConfiguration", cluster=True),
+    _unused(_ADMISSION, "ValidatingAdmissionPolicy", plural="validatingadmissionpolicies", cluster=True),
+    _unused(_ADMISSION, "ValidatingAdmissionPolicyBinding", cluster=True),
 )
 
 # Policies of other kinds than NetworkPolicy. Clusters have them by definitions, and so has the lab.
@@ -288,7 +276,7 @@ def older_versions(resource: Resource) -> Iterator[Resource]:
 
 
 RESOURCES: tuple[Resource, ...] = (
-    *(NAMESPACES, PODS, SERVICES, CONFIGMAPS, SERVICE_ACCOUNTS, EVENTS, ENDPOINTS, NODES),
+    *(NAMESPACES, PODS, SERVICES, CONFIGMAPS, SERVICE_ACCOUNTS, EVENTS, NODES),
     *(DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS, JOBS),
     *(NETWORK_POLICIES, LEASES, ENDPOINT_SLICES, DEFINITIONS),
     *(ACCESS_REVIEWS, RULES_REVIEWS, SUBJECT_REVIEWS),

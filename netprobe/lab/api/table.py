@@ -1,6 +1,7 @@
 """The Table form of objects: the columns of each kind that `kubectl get` prints.
 
-The cells are those of pkg/printers/internalversion/printers.go.
+Kinds without an effect have name and age. The cells are those of pkg/printers/internalversion/printers.go,
+with shorter ages.
 """
 
 from __future__ import annotations
@@ -42,27 +43,16 @@ def at(obj: Any, path: str, missing: Any = None) -> Any:
     return obj
 
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_YEAR = 365 * _DAY
-_DURATIONS = (  # below this many seconds: the unit, the finer unit, and below what the finer one is shown
-    (2 * _MINUTE, (1, "s"), (1, ""), 0),
-    (3 * _HOUR, (_MINUTE, "m"), (1, "s"), 10 * _MINUTE),
-    (2 * _DAY, (_HOUR, "h"), (_MINUTE, "m"), 8 * _HOUR),
-    (2 * _YEAR, (_DAY, "d"), (_HOUR, "h"), 8 * _DAY),
-    (8 * _YEAR, (_YEAR, "y"), (_DAY, "d"), 8 * _YEAR),
-)
+_UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"))
 
 
 def duration(seconds: float) -> str:
-    """Two units at most, fewer as it gets longer (apimachinery's duration.HumanDuration)."""
+    """In the largest unit of which there are at least two."""
     whole = int(seconds)
-    if whole < 0:
-        return "0s" if whole >= -1 else "<invalid>"
-    for below, (size, name), (finer, finer_name), fine_below in _DURATIONS:
-        if whole < below:
-            rest = whole % size // finer if whole < fine_below else 0
-            return f"{whole // size}{name}{rest}{finer_name}" if rest else f"{whole // size}{name}"
-    return f"{whole // _YEAR}y"
+    for size, name in _UNITS:
+        if whole >= 2 * size:
+            return f"{whole // size}{name}"
+    return f"{max(whole, 0)}s"
 
 
 def _since(timestamp: str | None, now: datetime) -> str:
@@ -80,9 +70,10 @@ def _pairs(labels: Mapping[str, str] | None) -> str:
     return _joined(f"{key}={value}" for key, value in sorted((labels or {}).items()))
 
 
-def _first_three(items: list[str]) -> str:
-    more = f" + {len(items) - 3} more..." if len(items) > 3 else ""
-    return _joined(items[:3]) + more
+def _endpoints(slice_: Object) -> str:
+    addresses = [one for endpoint in slice_.get("endpoints", ()) for one in endpoint.get("addresses", ())]
+    more = f" + {len(addresses) - 3} more..." if len(addresses) > 3 else ""
+    return _joined(addresses[:3]) + more
 
 
 def _conditions(obj: Object) -> dict[str, str]:
@@ -121,8 +112,7 @@ def _external_address(service: Object) -> str:
     kind = at(service, "spec.type")
     if kind == "ExternalName":
         return str(at(service, "spec.externalName", NONE))
-    external = _joined(at(service, "spec.externalIPs", ()))
-    return "<pending>" if kind == "LoadBalancer" and external == NONE else external
+    return "<pending>" if kind == "LoadBalancer" else NONE
 
 
 def _service_ports(service: Object) -> str:
@@ -132,26 +122,9 @@ def _service_ports(service: Object) -> str:
     )
 
 
-def _endpoints(endpoints: Object) -> str:
-    return _first_three(
-        [
-            f"{address['ip']}:{port['port']}"
-            for subset in endpoints.get("subsets", ())
-            for port in subset.get("ports", ())
-            for address in subset.get("addresses", ())
-        ]
-    )
-
-
 def _node_status(node: Object) -> str:
     status = {"True": "Ready", "False": "NotReady"}.get(_conditions(node).get("Ready", ""), "Unknown")
     return f"{status},SchedulingDisabled" if at(node, "spec.unschedulable") else status
-
-
-def _node_roles(node: Object) -> str:
-    prefix = "node-role.kubernetes.io/"
-    labels = at(node, "metadata.labels", {})
-    return _joined(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix)))
 
 
 def _node_address(node: Object) -> str:
@@ -167,11 +140,6 @@ def _job_status(job: Object) -> str:
 def _completions(job: Object) -> str:
     done, wanted = at(job, "status.succeeded", 0), at(job, "spec.completions")
     return f"{done}/{wanted}" if wanted is not None else f"{done}/1 of {at(job, 'spec.parallelism', 1)}"
-
-
-def _job_duration(job: Object, now: datetime) -> str:
-    start, end = at(job, "status.startTime"), at(job, "status.completionTime")
-    return _since(start, datetime.fromisoformat(end) if end else now) if start else ""
 
 
 def _event_object(event: Object) -> str:
@@ -193,10 +161,6 @@ def _text(name: str, text: Callable[[Object], Any], *, wide: bool = False) -> Ta
 
 def _age(name: str, path: str) -> TableColumn:
     return TableColumn(name, lambda obj, now: _since(at(obj, path), now))
-
-
-def _size(name: str, *fields: str) -> TableColumn:
-    return _text(name, lambda obj: sum(len(obj.get(field, ())) for field in fields))
 
 
 def _of_containers(name: str, field: str) -> TableColumn:
@@ -235,7 +199,6 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _AGE,
         _path("IP", "status.podIP", wide=True),
         _path("Node", "spec.nodeName", wide=True),
-        _path("Nominated Node", "status.nominatedNodeName", wide=True),
         _text("Readiness Gates", _gates, wide=True),
     ),
     r.SERVICES: (
@@ -247,9 +210,6 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _AGE,
         _text("Selector", lambda service: _pairs(at(service, "spec.selector")), wide=True),
     ),
-    r.CONFIGMAPS: (_NAME, _size("Data", "data", "binaryData"), _AGE),
-    r.SECRETS: (_NAME, _path("Type", "type", "Opaque"), _size("Data", "data"), _AGE),
-    r.SERVICE_ACCOUNTS: (_NAME, _size("Secrets", "secrets"), _AGE),
     r.EVENTS: (
         _age("Last Seen", "lastTimestamp"),
         _path("Type", "type", ""),
@@ -257,25 +217,19 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _text("Object", _event_object),
         _path("Message", "message", ""),
     ),
-    r.ENDPOINTS: (_NAME, _text("Endpoints", _endpoints), _AGE),
     r.ENDPOINT_SLICES: (
         _NAME,
         _path("AddressType", "addressType"),
         _text("Ports", lambda obj: _joined((port["port"] for port in obj.get("ports", ())), "<unset>")),
-        _text(
-            "Endpoints",
-            lambda obj: _first_three([a for e in obj.get("endpoints", ()) for a in e.get("addresses", ())]),
-        ),
+        _text("Endpoints", _endpoints),
         _AGE,
     ),
     r.NODES: (
         _NAME,
         _text("Status", _node_status),
-        _text("Roles", _node_roles),
         _AGE,
         _path("Version", "status.nodeInfo.kubeletVersion"),
         _text("Internal-IP", _node_address, wide=True),
-        _text("External-IP", lambda _: NONE, wide=True),
         _path("OS-Image", "status.nodeInfo.osImage", wide=True),
         _path("Kernel-Version", "status.nodeInfo.kernelVersion", wide=True),
         _path("Container-Runtime", "status.nodeInfo.containerRuntimeVersion", wide=True),
@@ -316,13 +270,10 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         _NAME,
         _text("Status", _job_status),
         _text("Completions", _completions),
-        TableColumn("Duration", _job_duration),
         _AGE,
         *_CONTAINERS,
         _SELECTOR,
     ),
-    r.DEFINITIONS: (_NAME, _path("Created At", "metadata.creationTimestamp")),
-    r.LEASES: (_NAME, _path("Holder", "spec.holderIdentity", ""), _AGE),
     **{resource: _of_policies(kind) for resource, kind in r.DEFINED.items()},
 }
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netprobe.lab.api.bootstrap import own_service
-from netprobe.lab.api.operations import ORPHAN, Deletion, Operations, lab_itself
-from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES, Resource
-from netprobe.lab.api.store import ObjectKey, Store, StoredChange
+from netprobe.lab.api.operations import Deletion, Operations, lab_itself
+from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES
+from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.model.objects import Object
 
@@ -22,7 +22,7 @@ ROOT_CA = "kube-root-ca.crt"
 
 
 class GarbageCollector(Controller[str]):
-    """Its keys are uids: of dependents to check, and of owners whose dependents are to stay (ORPHAN)."""
+    """Its keys are uids of dependents to check."""
 
     def __init__(self, operations: Operations) -> None:
         self._dependents: defaultdict[str, set[str]] = defaultdict(set)
@@ -38,25 +38,18 @@ class GarbageCollector(Controller[str]):
             return self._dependents.pop(uid, ())
         for ref in metadata.get("ownerReferences", ()):
             self._dependents[ref["uid"]].add(uid)
-        return [uid] if metadata.get("ownerReferences") or _leaves_orphans(metadata) else []
+        return [uid] if metadata.get("ownerReferences") else []
 
     async def reconcile(self, key: str) -> float | None:
         if (found := self.store.by_uid(key)) is None:
             return None
         resource, obj = found[0], found[1].object
         metadata = obj["metadata"]
-        if _leaves_orphans(metadata):
-            for uid in tuple(self._dependents.get(key, ())):
-                if (dependent := self.store.by_uid(uid)) is not None:
-                    self._drop_references(dependent[0], dependent[1].object, {key})
-            left = [finalizer for finalizer in metadata["finalizers"] if finalizer != ORPHAN]
-            change: Object = {"finalizers": left}
-            self.operations.modify(resource, Store.key(obj), lambda old: old["metadata"].update(change))
-        elif references := metadata.get("ownerReferences"):
-            gone = {ref["uid"] for ref in references if not self._lives(ref, metadata)}
-            if gone != {ref["uid"] for ref in references}:
-                self._drop_references(resource, obj, gone)
-            elif "deletionTimestamp" not in metadata:
+        if references := metadata.get("ownerReferences"):
+            left = [ref for ref in references if self._lives(ref, metadata)]
+            if left and len(left) < len(references):
+                self.operations.set_owners(resource, obj, left)
+            elif not left and "deletionTimestamp" not in metadata:
                 namespace, deletion = metadata.get("namespace", ""), Deletion(uid=metadata["uid"])
                 self.operations.delete(resource, namespace, metadata["name"], deletion, lab_itself())
         return None
@@ -69,16 +62,6 @@ class GarbageCollector(Controller[str]):
             return False
         owner = found[1].object["metadata"]
         return owner["name"] == ref["name"] and owner.get("namespace") in {None, dependent.get("namespace")}
-
-    def _drop_references(self, resource: Resource, dependent: Object, owners: set[str]) -> None:
-        references = dependent["metadata"]["ownerReferences"]
-        left = [ref for ref in references if ref["uid"] not in owners]
-        if len(left) < len(references):
-            self.operations.set_owners(resource, dependent, left)
-
-
-def _leaves_orphans(metadata: Mapping[str, Any]) -> bool:
-    return "deletionTimestamp" in metadata and ORPHAN in metadata.get("finalizers", ())
 
 
 class Namespaces(Controller[str]):

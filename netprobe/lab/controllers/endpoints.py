@@ -1,15 +1,14 @@
-"""Endpoints and EndpointSlices: the addresses of the pods that a Service selects."""
+"""EndpointSlices: the addresses of the pods that a Service selects."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Any
 
 from netprobe.lab import podstatus
 from netprobe.lab.api.operations import Deletion, lab_itself
-from netprobe.lab.api.resources import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
+from netprobe.lab.api.resources import ENDPOINT_SLICES, PODS, SERVICES
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
 from netprobe.lab.enforcer import OUTSIDE
@@ -23,7 +22,7 @@ Ports = tuple[tuple[str, int, str], ...]  # name, number, protocol
 
 
 class Endpoints(Controller[ObjectKey]):
-    """Pods on which a Service's ports have the same numbers share a subset and a slice."""
+    """Pods on which a Service's ports have the same numbers share a slice."""
 
     def concerned(self, change: StoredChange) -> Iterable[ObjectKey]:
         if change.resource is SERVICES:
@@ -40,16 +39,10 @@ class Endpoints(Controller[ObjectKey]):
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         stored = self.store.get(SERVICES, key)
-        if stored is None:
-            if self.store.get(ENDPOINTS, key) is not None:
-                self.operations.delete(ENDPOINTS, *key, Deletion(), lab_itself())
+        if stored is None or not stored.object["spec"].get("selector"):
             return None
-        service = stored.object
-        if not service["spec"].get("selector") or service["spec"]["type"] == "ExternalName":
-            return None
-        groups = self._groups(service)
-        self._endpoints(service, groups)
-        self._slices(service, groups)
+        if stored.object["spec"]["type"] != "ExternalName":
+            self._update(stored.object)
         return None
 
     def _groups(self, service: Object) -> dict[Ports, list[Object]]:
@@ -61,24 +54,8 @@ class Endpoints(Controller[ObjectKey]):
                 groups[_resolve(service, pod)].append(pod)
         return dict(groups)
 
-    def _endpoints(self, service: Object, groups: dict[Ports, list[Object]]) -> None:
-        subsets = []
-        for ports, pods in groups.items():
-            staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-            ready = [_address(pod) for pod in staying if _serves(service, pod)]
-            others = [_address(pod) for pod in staying if not _serves(service, pod)]
-            subset: Object = {"ports": [_port(*port) for port in ports]}
-            if ready:
-                subset["addresses"] = ready
-            if others:
-                subset["notReadyAddresses"] = others
-            if ready or others:
-                subsets.append(subset)
-        metadata = {"name": service["metadata"]["name"], "labels": service["metadata"].get("labels", {})}
-        wanted: Object = {"metadata": metadata, **({"subsets": subsets} if subsets else {})}
-        self._store(ENDPOINTS, service, wanted)
-
-    def _slices(self, service: Object, groups: dict[Ports, list[Object]]) -> None:
+    def _update(self, service: Object) -> None:
+        groups = self._groups(service)
         name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
         existing = [
             stored.object["metadata"]["name"]
@@ -103,30 +80,25 @@ class Endpoints(Controller[ObjectKey]):
                 "endpoints": [
                     _endpoint(service, pod, addresses) for pod in pods if (addresses := _of(pod, family))
                 ],
-                "ports": [{"name": "", **_port(*port)} for port in ports],
+                "ports": [dict(zip(("name", "port", "protocol"), port, strict=True)) for port in ports],
             }
-            self._store(ENDPOINT_SLICES, service, wanted)
+            self._store(namespace, wanted)
         for surplus in existing[len(found) :]:
             self.operations.delete(ENDPOINT_SLICES, namespace, surplus, Deletion(), lab_itself())
 
-    def _store(self, resource: Resource, service: Object, wanted: Object) -> None:
-        namespace = service["metadata"]["namespace"]
-        wanted = {"apiVersion": resource.api_version, "kind": resource.kind, **wanted}
-        stored = self.store.get(resource, ObjectKey(namespace, wanted["metadata"].get("name", "")))
+    def _store(self, namespace: str, wanted: Object) -> None:
+        wanted = {"apiVersion": ENDPOINT_SLICES.api_version, "kind": ENDPOINT_SLICES.kind, **wanted}
+        stored = self.store.get(ENDPOINT_SLICES, ObjectKey(namespace, wanted["metadata"].get("name", "")))
         if stored is None:
-            self.operations.create(resource, namespace, wanted, lab_itself())
+            self.operations.create(ENDPOINT_SLICES, namespace, wanted, lab_itself())
             return
         wanted["metadata"] = {**stored.object["metadata"], **wanted["metadata"]}
-        self.operations.replace(resource, stored.object, wanted, lab_itself())
+        self.operations.replace(ENDPOINT_SLICES, stored.object, wanted, lab_itself())
 
 
 def _selects(service: Object, labels: dict[str, str]) -> bool:
     selector = service["spec"].get("selector")
     return bool(selector) and selector.items() <= labels.items()
-
-
-def _serves(service: Object, pod: Object) -> bool:
-    return bool(service["spec"].get("publishNotReadyAddresses")) or is_ready(pod)
 
 
 def _resolve(service: Object, pod: Object) -> Ports:
@@ -139,20 +111,6 @@ def _resolve(service: Object, pod: Object) -> Ports:
         if number is not None:
             found.append((port.get("name", ""), number, port["protocol"]))
     return tuple(found)
-
-
-def _port(name: str, number: int, protocol: str) -> dict[str, Any]:
-    return {**({"name": name} if name else {}), "port": number, "protocol": protocol}
-
-
-def _target(pod: Object) -> Object:
-    metadata = pod["metadata"]
-    names = {key: metadata[key] for key in ("name", "namespace", "uid")}
-    return {"kind": "Pod", **names}
-
-
-def _address(pod: Object) -> Object:
-    return {"ip": pod["status"]["podIP"], "nodeName": pod["spec"]["nodeName"], "targetRef": _target(pod)}
 
 
 def _of(pod: Object, family: str) -> list[str]:
@@ -177,5 +135,5 @@ def _endpoint(service: Object, pod: Object, addresses: list[str]) -> Object:
         "conditions": conditions,
         **({"hostname": spec["hostname"]} if own_name else {}),
         "nodeName": pod["spec"]["nodeName"],
-        "targetRef": _target(pod),
+        "targetRef": {"kind": "Pod", **{key: pod["metadata"][key] for key in ("name", "namespace", "uid")}},
     }

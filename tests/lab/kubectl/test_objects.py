@@ -58,7 +58,7 @@ def words(table: str) -> list[list[str]]:
 
 def test_get_in_many_forms(pods: Kubectl) -> None:
     header, db, web = words(pods("get", "pods", "-o", "wide"))
-    columns = "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES"
+    columns = "NAME READY STATUS RESTARTS AGE IP NODE READINESS GATES"
     assert " ".join(header) == columns
     assert db[:4] == ["db", "1/1", "Running", "0"]
     assert web[:4] == ["web", "1/1", "Running", "0"]
