@@ -208,8 +208,9 @@ def _end(rng: Random, cluster: Cluster, ref: PolicyRef, *, service: bool) -> Pee
         parts.append(NotPeer(selected) if rng.random() < 0.2 else selected)
     if rng.random() < 0.4:
         parts.append(_networks(rng, cluster, excluding=True))
-    if service and not parts and cluster.services and rng.random() < 0.3:
-        parts.append(ServicePeer(rng.choice(sorted(cluster.services)), on_ports=rng.random() < 0.7))
+    if service and cluster.services and rng.random() < 0.25:
+        behind = ServicePeer(rng.choice(sorted(cluster.services)), on_ports=rng.random() < 0.7)
+        parts.append(NotPeer(behind) if rng.random() < 0.3 else behind)
     return AllPeers(tuple(parts)) if len(parts) > 1 else (*parts, *ANY_PEER)[0]
 
 

@@ -41,6 +41,7 @@ TARGETS = "simulate model/labels.py model/expression.py " + " ".join(
 _T = TypeVar("_T")
 CPU_S = 10
 """What a test may take, of processor time, besides ten times what it takes without a mutant."""
+HANGS_S = 100
 
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
@@ -265,6 +266,7 @@ class Trials:
             function.__code__ = code.get((own.co_qualname, own.co_firstlineno), own)
         for number, following in zip_longest(order, order[1:]):
             signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S + 10 * self._seconds[number])
+            signal.alarm(HANGS_S)
             if not self._passes(number, following):
                 return number
         return -1

@@ -1,4 +1,4 @@
-"""Three ways to the same verdict: a slow, obvious evaluator, one decision at a time, and all pairs at once.
+"""Ways to the same verdict: a slow, obvious evaluator, one decision at a time, all pairs, the lab's rules.
 
 The clusters have policies of every kind, mixed, or NetworkPolicies alone. For NETPROBE_FUZZ_SECONDS and
 NETPROBE_FUZZ_SEED see fuzz.py.
@@ -17,8 +17,9 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import PROFILES, Simulator, evaluate
+from netprobe.simulate import CALICO, PROFILES, Simulator, evaluate
 from netprobe.simulate.doubt import Doubt
+from tests.lab.fabric.packetfilter import passes as rules_pass
 from tests.property.fuzz import Budget
 from tests.property.kinds import random_mixed
 from tests.property.obvious import WAYS, Ways, passes
@@ -41,7 +42,7 @@ def cluster_of(seed: int) -> Cluster:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_three_evaluators_agree(profile: str) -> None:
+def test_evaluators_agree(profile: str) -> None:
     worlds = 14
     for seed in Budget.given(worlds).seeds():
         found = list(disagreements(cluster_of(seed + list(PROFILES).index(profile) * worlds), profile))
@@ -49,10 +50,11 @@ def test_three_evaluators_agree(profile: str) -> None:
 
 
 def disagreements(cluster: Cluster, profile: str) -> Iterator[str]:
-    """What three evaluators say differently about some flow of a cluster; and what is wrongly certain."""
+    """What evaluators say differently about some flow of a cluster; and what is wrongly certain."""
     ways = WAYS[profile]
     simulator = Simulator(cluster, PROFILES[profile])
     evaluation = evaluate(cluster, PROFILES[profile], externals=EXTERNALS)
+    defined: dict[Flow, bool] = {}
     for flow in all_flows(cluster, PORTS, PROTOCOLS):
         source, destination = flow.source, flow.destination
         assert isinstance(source, PodRef | External)
@@ -66,7 +68,12 @@ def disagreements(cluster: Cluster, profile: str) -> Iterator[str]:
         if table and table.undefined(source, destination) is not (decision.undefined is not None):
             yield f"{flow}: all pairs do not say that it is undefined as alone: {decision.undefined}"
         if decision.undefined is None:
+            defined[flow] = expected
             yield from wrongly_certain(cluster, flow, ways, expected=expected)
+    if profile == CALICO.name:
+        for flow, allowed in rules_pass(cluster, defined):
+            if allowed is not defined[flow]:
+                yield f"{flow}: obvious {defined[flow]}, by the lab's rules {allowed}"
 
 
 def wrongly_certain(cluster: Cluster, flow: Flow, ways: Ways, *, expected: bool) -> Iterator[str]:

@@ -44,8 +44,9 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
-from netprobe.model.verdict import Decision
+from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import CALICO, Profile, Simulator, evaluate
+from tests.lab.fabric.packetfilter import passes
 
 param = pytest.param
 """A row of a table; its id is the sentence."""
@@ -164,35 +165,43 @@ def flow(text: str, *, family: Family | None = None, via: Via = Via.POD) -> Flow
 
 
 def decide(cluster: Cluster, asked: Flow | str, profile: Profile = CALICO) -> Decision:
-    """The decision; where both ends are pods or addresses, all pairs at once must say the same."""
-    asked = flow(asked) if isinstance(asked, str) else asked
-    decision = Simulator(cluster, profile).decide(asked)
-    source, destination = asked.source, asked.destination
-    if (
-        asked.via is Via.POD
-        and isinstance(source, PodRef | External)
-        and isinstance(destination, PodRef | External)
-    ):
-        externals = [each for each in (source, destination) if isinstance(each, External)]
-        whole = evaluate(cluster, profile, externals=externals)
-        found = whole.verdict(source, destination, asked.port, asked.protocol, asked.family)
-        assert found is decision.verdict, f"{asked}: all pairs at once: {found}, alone: {decision.verdict}"
-        pairs = whole.pairs(
-            asked.port, asked.protocol, sources=[source], destinations=[destination], include_self=True
-        )
-        undefined = {pair.undefined for pair in pairs if pair.verdict is found}
-        assert undefined <= {decision.undefined is not None}, asked
-    return decision
+    return decisions(cluster, [asked], profile)[0]
+
+
+def decisions(cluster: Cluster, asked: Iterable[Flow | str], profile: Profile = CALICO) -> Sequence[Decision]:
+    """What one simulator decides; where both ends are pods or addresses, all pairs at once say the same."""
+    flows = [flow(each) if isinstance(each, str) else each for each in asked]
+    simulator = Simulator(cluster, profile)
+    ends = [end for each in flows for end in (each.source, each.destination)]
+    whole = evaluate(cluster, profile, externals=dict.fromkeys(e for e in ends if isinstance(e, External)))
+    found = []
+    for each in flows:
+        found.append(decision := simulator.decide(each))
+        source, destination, port, protocol = each.source, each.destination, each.port, each.protocol
+        if each.via is Via.POD and not isinstance(destination, ServiceRef):
+            assert not isinstance(source, ServiceRef)
+            verdict = whole.verdict(source, destination, port, protocol, each.family)
+            assert verdict is decision.verdict, f"{each}: all pairs at once: {verdict}, alone: {decision}"
+            pairs = whole.pairs(
+                port, protocol, sources=[source], destinations=[destination], include_self=True
+            )
+            undefined = {pair.undefined for pair in pairs if pair.verdict is verdict}
+            assert undefined <= {decision.undefined is not None}, each
+    if profile is CALICO:
+        defined = {each: one for each, one in zip(flows, found, strict=True) if not one.undefined}
+        for each, allowed in passes(cluster, defined):
+            assert allowed == (defined[each].verdict is Verdict.ALLOW), f"{each} by the lab's rules"
+    return found
 
 
 def mark(cluster: Cluster, asked: Flow | str, profile: Profile = CALICO) -> str:
     """One cell: `.` passes, `X` is denied, `?` unknown; `!` after it where the API leaves it undefined."""
-    decision = decide(cluster, asked, profile)
-    return decision.verdict.mark + ("!" if decision.undefined else "")
+    return marks(cluster, [asked], profile)
 
 
 def marks(cluster: Cluster, asked: Iterable[Flow | str], profile: Profile = CALICO) -> str:
-    return " ".join(mark(cluster, each, profile) for each in asked)
+    found = decisions(cluster, asked, profile)
+    return " ".join(each.verdict.mark + ("!" if each.undefined else "") for each in found)
 
 
 def toward(direction: Direction, subject: str, others: str, port: str = "80") -> list[str]:

@@ -123,6 +123,17 @@ def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str
     assert marks(stage(BASELINE, OTHER_WAY), TO_X_A, profile) == expected
 
 
+def test_a_network_policy_of_both_directions_hides_nothing() -> None:
+    """Calico's Pass in the tier of NetworkPolicies leads past one that isolates, to Baseline."""
+    spec = {"selector": "app == 'a'", "order": 1, "types": ["Ingress"], "ingress": [{"action": "Pass"}]}
+    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "default.p"}, "spec": spec}
+    passing = BY_KEY["GlobalNetworkPolicy"].policy(obj)
+    isolates = policy("x/other", app("a"), ingress=())
+    assert marks(stage(BASELINE, OTHER_WAY, passing), TO_X_A) == "X! X! ."
+    assert marks(stage(BASELINE, OTHER_WAY, isolates, passing), TO_X_A) == "X X ."
+    assert marks(stage(BASELINE, isolates, OTHER_WAY, passing), TO_X_A) == "X X ."
+
+
 @pytest.mark.parametrize("profile", [CALICO, KNP], ids=lambda profile: profile.name)
 def test_a_baseline_policy_of_other_pods_leaves_nothing_open(profile: Profile) -> None:
     """x/a has a NetworkPolicy for ingress only, and no Baseline policy that it could hide for egress."""

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from netprobe.lab.fabric import addresses as plan
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import FabricPod, NetworkState, PlacedPod
+from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PlacedPod, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
-from netprobe.model.flow import Address, PodRef
+from netprobe.model.cluster import Cluster, Service
+from netprobe.model.flow import Address, End, External, Flow, PodRef
+from netprobe.model.labels import labels_of_account, labels_of_namespace, labels_of_pod, labels_of_set
+from netprobe.model.objects import Object
 
 OPEN, REFUSED, SILENT = "open", "refused", "silent"
 TEMPORARY = 40000
@@ -137,6 +140,88 @@ def _disjoint(elements: Iterable[str]) -> None:
     networks = sorted(ip_network(each) for each in elements if "/" in each)
     for one, other in itertools.pairwise(networks):
         assert not one.overlaps(other), f"{one} overlaps {other}"
+
+
+def passes(cluster: Cluster, flows: Iterable[Flow]) -> Iterator[tuple[Flow, bool]]:
+    """Whether the lab's rules let flows pass: those between pods with addresses and addresses outside."""
+    compiler = Compiler(_state(cluster), (4, 6))
+    links = {ref: f"p{number}" for number, ref in enumerate(cluster.pods)}
+    rules = _Rules(compiler.node(links))
+    for flow in flows:
+        source, destination = (_addresses(cluster, end) for end in (flow.source, flow.destination))
+        pods = {end for end in (flow.source, flow.destination) if isinstance(end, PodRef)}
+        versions = [v for v in source if v in destination and flow.family in {v, None}]
+        if len(versions) != 1 or not pods or flow.source == flow.destination:
+            continue
+        version = versions[0]
+        found = "accept"
+        packet = Packet(source[version], destination[version], flow.protocol.value.lower(), flow.port)
+        for direction, end in (("from", flow.source), ("to", flow.destination)):
+            if isinstance(end, PodRef) and found == "accept":
+                found = rules.verdict(direction, links[end], packet)
+        yield flow, found == "accept"
+
+
+def _addresses(cluster: Cluster, end: End) -> Mapping[int, Address]:
+    if isinstance(end, External):
+        inside = {a for node in cluster.nodes.values() for a in node.addresses}
+        inside.update(a for pod in cluster.pods.values() for a in (*pod.addresses, *pod.node_addresses))
+        return {} if end.address in inside else {end.address.version: end.address}
+    pod = cluster.pods[end] if isinstance(end, PodRef) else None
+    return {} if pod is None or pod.host_network else {a.version: a for a in reversed(pod.addresses)}
+
+
+def _state(cluster: Cluster) -> NetworkState:
+    """The cluster as the lab's control plane would hand it on."""
+    accounts = cluster.service_accounts
+    members = {
+        ref: PolicyPod(
+            ref,
+            labels_of_pod(ref.namespace, pod.service_account, pod.labels),
+            pod.addresses,
+            pod.ports,
+            "n1",
+            pod.host_network,
+            account=pod.service_account,
+            account_labels=labels_of_account(
+                pod.service_account, accounts.get((ref.namespace, pod.service_account))
+            ),
+        )
+        for ref, pod in cluster.pods.items()
+    }
+    return NetworkState(
+        {name: labels_of_namespace(name, one.labels) for name, one in cluster.namespaces.items()},
+        members,
+        [InstalledPolicy(policy, {}) for policy in cluster.policies],
+        endpoint_slices=[part for service in cluster.services.values() for part in _slices(cluster, service)],
+        tiers=cluster.tiers,
+        network_sets=[replace(s, labels=labels_of_set(s.namespace, s.labels)) for s in cluster.network_sets],
+        selectable_nodes=tuple(cluster.nodes.values()),
+    )
+
+
+def _slices(cluster: Cluster, service: Service) -> Iterator[Object]:
+    """A slice for each pod and family."""
+    for ref, pod in cluster.pods.items():
+        if ref.namespace != service.ref.namespace or service.selector is None or pod.host_network:
+            continue
+        if any(pod.labels.get(key) != value for key, value in service.selector.items()):
+            continue
+        ports = []
+        for one in service.ports:
+            named = [p.number for p in pod.ports if (p.name, p.protocol) == (one.target, one.protocol)]
+            if number := one.target if isinstance(one.target, int) else (*named, None)[0]:
+                ports.append({"port": number, "protocol": one.protocol.value})
+        for address in pod.addresses:
+            yield {
+                "metadata": {
+                    "namespace": ref.namespace,
+                    "labels": {"kubernetes.io/service-name": service.ref.name},
+                },
+                "addressType": f"IPv{address.version}",
+                "endpoints": [{"addresses": [str(address)]}],
+                "ports": ports,
+            }
 
 
 class PacketFilter:
