@@ -18,6 +18,7 @@ from netprobe.cli.options import (
     OutputFlags,
     examples,
     family_option,
+    flag,
     output_options,
     profile_option,
 )
@@ -67,7 +68,7 @@ def _is_address(text: str) -> bool:
 @click.argument("destination", metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
 @input_options
 @cluster_options
-@click.option("--live", is_flag=True, help="Send a packet instead of evaluating policies; needs a cluster.")
+@flag("--live", "Send a packet instead of evaluating policies; needs a cluster.")
 @family_option
 @profile_option
 @pod_options

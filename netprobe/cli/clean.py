@@ -11,7 +11,7 @@ import click
 from netprobe.cli.command import Command
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.invoke import say
-from netprobe.cli.options import examples
+from netprobe.cli.options import examples, flag
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @cluster_options
 @click.option("--run", metavar="ID", help="Remove only what this run left.")
-@click.option(
+@flag(
     "--by-label",
-    is_flag=True,
-    help="With --run: also remove objects that only carry the label of this run, without proof that netprobe "
+    "With --run: also remove objects that only carry the label of this run, without proof that netprobe "
     "created them.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
+@flag("--dry-run", "Print what would be removed, and remove nothing.")
 @examples("""
 netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
 netprobe clean --context kind-kind   # a cluster: everything that dead runs left

@@ -25,6 +25,7 @@ from netprobe.cli.flags import (
 from netprobe.cli.options import (
     OutputFlags,
     examples,
+    flag,
     output_options,
     profile_option,
     ready_option,
@@ -59,7 +60,7 @@ LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left
 @repeatable(
     "--only", metavar="NAME", shell_complete=complete.cases, help="Only cases with this name or pattern (*)."
 )
-@click.option("--list", "listing", is_flag=True, help="List the cases and exit.")
+@flag("--list", "List the cases and exit.", "listing")
 @repeatable(
     "--cases",
     "files",
@@ -73,11 +74,9 @@ LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left
     metavar="I/N",
     help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
 )
-@click.option("--join", is_flag=True, help="Run nothing: join the JSON reports of shards into one report.")
+@flag("--join", "Run nothing: join the JSON reports of shards into one report.")
 @click.argument("parts", nargs=-1, type=click.Path())
-@click.option(
-    "--full", is_flag=True, help="Probe every cell of every case, including pods that no policy selects."
-)
+@flag("--full", "Probe every cell of every case, including pods that no policy selects.")
 @click.option(
     "--fixtures",
     type=click.IntRange(1, 16),

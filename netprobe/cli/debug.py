@@ -15,6 +15,7 @@ from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     OutputFlags,
     examples,
+    flag,
     manifests_option,
     output_options,
     profile_option,
@@ -40,15 +41,14 @@ if TYPE_CHECKING:
     metavar="PORT[/PROTOCOL]",
     help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
 )
-@click.option("--no-probe", is_flag=True, help="Only read; create nothing and send nothing.")
-@click.option(
+@flag("--no-probe", "Only read; create nothing and send nothing.")
+@flag(
     "--ephemeral",
-    is_flag=True,
-    help="Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
+    "Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
     "pods listen on. The containers stay in the pods, terminated.",
 )
-@click.option("--disturb", is_flag=True, help="Create the shadow pod even if it disturbs another workload.")
-@click.option("--watch", is_flag=True, help="Repeat until the result changes, and say when it did.")
+@flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
+@flag("--watch", "Repeat until the result changes, and say when it did.")
 @manifests_option
 @cluster_options
 @pod_options

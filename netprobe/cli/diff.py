@@ -8,14 +8,14 @@ import click
 
 from netprobe.cli.command import Command
 from netprobe.cli.emit import write_either
-from netprobe.cli.options import OutputFlags, examples, output_options
+from netprobe.cli.options import OutputFlags, examples, flag, output_options
 from netprobe.report.style import Detail
 
 
 @click.command(cls=Command)
 @click.argument("before", metavar="A.json", type=click.Path(path_type=Path))
 @click.argument("after", metavar="B.json", type=click.Path(path_type=Path))
-@click.option("--all", "everything", is_flag=True, help="List every flow, however many there are.")
+@flag("--all", "List every flow, however many there are.", "everything")
 @output_options(("text", "json"))
 @examples("""
 netprobe diff yesterday.json today.json       # reports of netprobe run or simulate, by -o json

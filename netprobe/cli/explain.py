@@ -19,6 +19,7 @@ from netprobe.cli.options import (
     OutputFlags,
     examples,
     family_option,
+    flag,
     output_options,
     profile_option,
 )
@@ -54,12 +55,8 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
     "--suite", "suite_path", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
 )
 @click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
-@click.option(
-    "--ignore-unsimulated",
-    is_flag=True,
-    help="Exit with 0 even if objects that are not simulated may decide the flow.",
-)
-@click.option("--diff", is_flag=True, help="Print the suggested change as a patch for `git apply`.")
+@flag("--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow.")
+@flag("--diff", "Print the suggested change as a patch for `git apply`.")
 @cluster_options
 @family_option
 @profile_option

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.options import as_record, duration_option, port_option, repeatable
+from netprobe.cli.options import as_record, duration_option, flag, port_option, repeatable
 from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
 from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
@@ -102,11 +102,7 @@ lab_options: Final = as_record(
         default=1,
         help="Number of nodes of the lab made for this run.",
     ),
-    click.option(
-        "--lab-no-enforcement",
-        is_flag=True,
-        help="The lab accepts policies but does not enforce them, as some CNIs do.",
-    ),
+    flag("--lab-no-enforcement", "The lab accepts policies but does not enforce them, as some CNIs do."),
     duration_option("--lab-lag", default="0s", help="Delay before the lab enforces a change."),
     click.option(
         "--lab-deny-with",
@@ -206,10 +202,8 @@ _pod_options: Final = as_record(
         metavar="KEY[=VALUE][:EFFECT]",
         help="A taint that probe pods tolerate; * for every taint.",
     ),
-    click.option(
-        "--print-images",
-        is_flag=True,
-        help="Print the images that nodes need (for clusters without internet access), and exit.",
+    flag(
+        "--print-images", "Print the images that nodes need (for clusters without internet access), and exit."
     ),
     heading="Probe pods",
 )
@@ -292,14 +286,10 @@ class ViewFlags:
 view_options: Final = as_record(
     "view",
     ViewFlags,
-    click.option(
-        "--all", "everything", is_flag=True, help="Show every flow, however many there are, one by one."
-    ),
+    flag("--all", "Show every flow, however many there are, one by one.", "everything"),
     click.option(
         "--group", "--grouped", "grouped", is_flag=True, help="Show pods that behave alike in one row."
     ),
-    click.option(
-        "--only-differences", is_flag=True, help="Show only flows that are not as expected, in every format."
-    ),
+    flag("--only-differences", "Show only flows that are not as expected, in every format."),
     heading="Which flows",
 )

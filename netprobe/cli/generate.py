@@ -15,7 +15,7 @@ from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags, cluster_options
 from netprobe.cli.inputs import InputFlags, World, input_options, read_world, say_warnings
 from netprobe.cli.invoke import say
-from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
+from netprobe.cli.options import OutputFlags, examples, flag, output_options, profile_option
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save
@@ -40,19 +40,14 @@ READ = frozenset({".yaml", ".yml", ".json"})
     metavar="PATH",
     help="Write the policies to this folder, one file each.",
 )
-@click.option("--no-dns", is_flag=True, help="Do not allow the cluster's DNS if egress is closed.")
+@flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
 @click.option(
     "--namespace-label",
     metavar="KEY",
     help="Select namespaces by this label instead of by name, if it tells them apart.",
 )
-@click.option("--verify", is_flag=True, help="Also run the suite with the new policies on a lab.")
-@click.option(
-    "--from-cluster",
-    "proposes",
-    is_flag=True,
-    help="Propose a suite from what the manifests or --context allow today.",
-)
+@flag("--verify", "Also run the suite with the new policies on a lab.")
+@flag("--from-cluster", "Propose a suite from what the manifests or --context allow today.", "proposes")
 @profile_option
 @examples("""
 netprobe generate suite.yaml                       # the policies, proved by the simulator

@@ -15,6 +15,7 @@ from netprobe.cli.options import (
     OutputFlags,
     examples,
     filename_option,
+    flag,
     namespace_option,
     output_options,
     port_option,
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
     help="Current state: files or folders, or a suite with a topology.",
 )
 @cluster_options
-@click.option("--prune", is_flag=True, help="Delete policies that -f lacks: it is the complete set.")
+@flag("--prune", "Delete policies that -f lacks: it is the complete set.")
 @repeatable("--prune-namespace", "prune_namespaces", metavar="NAME", help="The same for one namespace only.")
-@click.option("--staged", is_flag=True, help="Enforce the staged policies of the current state.")
+@flag("--staged", "Enforce the staged policies of the current state.")
 @repeatable("--delete", "deletes", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy.")
 @namespace_option
 @tier_option
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
 )
 @port_option
-@click.option("--all", "everything", is_flag=True, help="Also show flows that only have another reason.")
+@flag("--all", "Also show flows that only have another reason.", "everything")
 @profile_option
 @output_options(FORMATS.names)
 @examples("""

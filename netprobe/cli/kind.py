@@ -10,7 +10,7 @@ import click
 
 from netprobe.cli.command import Group
 from netprobe.cli.invoke import say
-from netprobe.cli.options import duration_option, examples, repeatable
+from netprobe.cli.options import duration_option, examples, flag, repeatable
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
@@ -56,7 +56,7 @@ def command() -> None:
 @duration_option(
     "--timeout", "ready_s", default="10m", help="How long to wait for nodes and pods to become ready."
 )
-@click.option("--print-images", is_flag=True, help="Print the images that are needed, and exit.")
+@flag("--print-images", "Print the images that are needed, and exit.")
 @examples("""
 netprobe kind up                               # then: netprobe run SUITE --context kind-netprobe
 netprobe kind up --print-images                # what to bring to a machine without internet

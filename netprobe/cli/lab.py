@@ -17,6 +17,7 @@ from netprobe.cli.options import (
     as_record,
     duration_option,
     examples,
+    flag,
     output_options,
     repeatable,
 )
@@ -66,7 +67,7 @@ def command() -> None:
 @command.command()
 @named_lab
 @click.option("--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed.")
-@click.option("--no-enforcement", is_flag=True, help="Accept policies but enforce none, as some CNIs do.")
+@flag("--no-enforcement", "Accept policies but enforce none, as some CNIs do.")
 @duration_option("--lag", "lag_s", default="0s", help="Enforce each change of policies this much later.")
 @click.option(
     "--deny-with",
@@ -114,7 +115,7 @@ def up(
 
 @command.command()
 @named_lab
-@click.option("--all", "everything", is_flag=True, help="Stop every lab of this user.")
+@flag("--all", "Stop every lab of this user.", "everything")
 def down(*, lab: NamedLab, everything: bool) -> None:
     """Stop a lab and remove everything in it."""
     from netprobe.lab import list_labs, stop
@@ -179,7 +180,7 @@ def kubeconfig(*, lab: NamedLab) -> None:
     metavar="PORT[/PROTOCOL]",
     help="A port that the host serves, such as 443 or 53/udp.",
 )
-@click.option("--remove", is_flag=True, help="Remove the host.")
+@flag("--remove", "Remove the host.")
 @lab_option
 @examples("""
 netprobe lab add-host partner 203.0.113.50 --port 443

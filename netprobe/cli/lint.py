@@ -17,6 +17,7 @@ from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     OutputFlags,
     examples,
+    flag,
     manifests_option,
     namespace_option,
     output_options,
@@ -41,8 +42,8 @@ UNREADABLE = 2
 @cluster_options
 @namespace_option
 @output_options(FINDING_FORMATS.names)
-@click.option("--strict", is_flag=True, help="Exit with status 1 on warnings too.")
-@click.option("--fix", "write", is_flag=True, help="Fix unambiguous problems in place.")
+@flag("--strict", "Exit with status 1 on warnings too.")
+@flag("--fix", "Fix unambiguous problems in place.", "write")
 @click.option(
     "--config",
     metavar="PATH",

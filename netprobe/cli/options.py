@@ -50,6 +50,11 @@ def as_record(name: str, record: type[Any], *options: Decorator, heading: str | 
     return decorate
 
 
+def flag(name: str, help: str, *dest: str) -> Decorator:  # noqa: A002 (click's word)
+    """An option without a value; `dest`: the name of the parameter, if it is not that of the option."""
+    return click.option(name, *dest, is_flag=True, help=help)
+
+
 def repeatable(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002 (click's word)
     """An option that may be given several times."""
     return click.option(*names, multiple=True, help=f"{help} Repeatable.", **more)

@@ -32,6 +32,7 @@ from netprobe.cli.options import (
     examples,
     family_option,
     filename_option,
+    flag,
     output_options,
     profile_option,
     ready_option,
@@ -123,18 +124,12 @@ placement_option: Final = click.option(
 mode_options: Final = as_record(
     "flags",
     ModeFlags,
-    click.option(
+    flag(
         "--in-place",
-        is_flag=True,
-        help="Probe the existing pods of the cluster, from shadow pods. The default for a "
-        "suite without topology.",
+        "Probe the existing pods of the cluster, from shadow pods. The default for a suite without topology.",
     ),
-    click.option(
-        "--dry-run", is_flag=True, help="In place: print what would be created as YAML; create nothing."
-    ),
-    click.option(
-        "--disturb", is_flag=True, help="In place: continue even if shadow pods disturb other workloads."
-    ),
+    flag("--dry-run", "In place: print what would be created as YAML; create nothing."),
+    flag("--disturb", "In place: continue even if shadow pods disturb other workloads."),
     click.option(
         "--sample",
         metavar="N",
@@ -144,10 +139,9 @@ mode_options: Final = as_record(
     ),
     click.option("--seed", type=int, default=0, help="In place: seed of the random sample."),
     filename_option("With --shadow-namespace: a file or folder of policies to try. Repeatable."),
-    click.option(
+    flag(
         "--shadow-namespace",
-        is_flag=True,
-        help="In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
+        "In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
     ),
     repeatable(
         "--via",

@@ -19,7 +19,7 @@ from netprobe.cli.flags import (
 )
 from netprobe.cli.inputs import InputFlags, input_options, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import OutputFlags, examples, output_options, profile_option
+from netprobe.cli.options import OutputFlags, examples, flag, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
 from netprobe.model.text import listed, plain
@@ -41,15 +41,9 @@ MANY_ROWS = 100_000
 @input_options
 @cluster_options
 @selection_options
-@click.option("--include-self", is_flag=True, help="Include flows of pods to themselves.")
-@click.option(
-    "--changed-only", is_flag=True, help="Show only flows that policies deny, or that are not as expected."
-)
-@click.option(
-    "--diff",
-    is_flag=True,
-    help="Print changes that make the policies match the suite, as a patch for `git apply`.",
-)
+@flag("--include-self", "Include flows of pods to themselves.")
+@flag("--changed-only", "Show only flows that policies deny, or that are not as expected.")
+@flag("--diff", "Print changes that make the policies match the suite, as a patch for `git apply`.")
 @view_options
 @profile_option
 @output_options(FORMATS.names)

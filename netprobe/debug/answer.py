@@ -21,8 +21,8 @@ from netprobe.debug.steps import (
     service_step,
     source_step,
 )
+from netprobe.explain.text import side_effects
 from netprobe.manifests.suggestion import fix_document
-from netprobe.model.text import listed
 
 STEPS = (source_step, name_step, service_step, listener_step, policies_step, packets_step, path_step)
 """In the order of the path."""
@@ -80,7 +80,9 @@ def lines(answer: Answer) -> Iterator[tuple[StepStatus | None, str]]:
         if number == 0:
             yield None, f"Cause: {_sentence(cause)}"
             yield None, f"Fix:   {cause.fix.summary}"
-            yield from ((None, f"       {effect}") for effect in _side_effects(cause.fix))
+            if cause.fix.suggestion is not None:
+                effects = side_effects(cause.fix.suggestion.effects)
+                yield from ((None, f"       {effect}") for effect in effects)
         else:
             yield None, f"Also:  {_sentence(cause)} Fix: {cause.fix.summary}"
         for other in cause.or_else:
@@ -90,18 +92,6 @@ def lines(answer: Answer) -> Iterator[tuple[StepStatus | None, str]]:
     if not answer.causes:
         yield None, _without_cause(answer)
     yield from ((None, f"Note:  {note}") for note in answer.notes)
-
-
-def _side_effects(fix: Fix) -> Iterator[str]:
-    """What else the change would open or close."""
-    if fix.suggestion is not None:
-        found = fix.suggestion.effects
-        for word, effects, count in (
-            ("opens", found.opens, found.opens_count),
-            ("closes", found.closes, found.closes_count),
-        ):
-            if count:
-                yield f"It also {word} {listed(effects)}{f' ({count} flows in all)' if count > 1 else ''}"
 
 
 def _sentence(cause: Cause) -> str:

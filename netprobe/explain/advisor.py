@@ -14,7 +14,7 @@ from itertools import islice, product
 
 from netprobe.explain.closing import Closer
 from netprobe.explain.declared import Declares
-from netprobe.explain.effects import Effects, Guard, listed
+from netprobe.explain.effects import Effects, Guard
 from netprobe.explain.explanation import FlowSide, SideView
 from netprobe.explain.near import NearMisses
 from netprobe.explain.opening import Opener
@@ -111,7 +111,7 @@ class Advisor:
     def described(self, changes: Sequence[ObjectChange]) -> SideEffects | None:
         """What any changes open and close; None if they break a declared flow, or cannot be made."""
         effects = self._effects(changes, None, None)
-        return self._listed(effects, None) if effects is not None else None
+        return self.guards[0].listed(effects, None) if effects is not None else None
 
     def _suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
         family = flow.family or self.simulator.families(flow.source, flow.destination)[0]
@@ -138,13 +138,7 @@ class Advisor:
             return None
         best = min(found, key=lambda tried: tried.rank)
         edits = tuple(edit for option in best.options for edit in option.edits)
-        return Suggestion(wanted, edits, self._listed(best.effects, flow))
-
-    def _listed(self, effects: Effects, flow: Flow | None) -> SideEffects:
-        other = self.guards[0].cells.other
-        opens, opens_count = listed(effects.opens, flow, other)
-        closes, closes_count = listed(effects.closes, flow, other)
-        return SideEffects(opens, closes, opens_count, closes_count)
+        return Suggestion(wanted, edits, self.guards[0].listed(best.effects, flow))
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
         """One option for each part with the fewest side effects together; [] if there is none."""

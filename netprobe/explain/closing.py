@@ -19,6 +19,7 @@ from netprobe.explain.option import (
     exact_peer,
     exact_rules,
     own_labels,
+    path_keys,
 )
 from netprobe.explain.phrases import describe_port
 from netprobe.explain.view import Views
@@ -100,7 +101,7 @@ class Closer(OptionMaker):
             if own.pods == EVERYTHING or (one.obstacle and two.obstacle) or not isinstance(whole, PodPeer):
                 continue
             both = PodPeer(own.pods, whole.namespaces)
-            written = self.writer.peer(policy, self.direction, both)
+            written = self.written_peer(policy, both)
             if written is None:
                 continue
             name, entry = written
@@ -125,12 +126,9 @@ class Closer(OptionMaker):
         return Option(REMOVED + 2, (self._removal(policy, rule, ""),))
 
     def _removal(self, policy: Policy, part: Item | RuleView, says: str) -> SuggestedEdit:
-        path = part.path.removeprefix("spec.")
-        keys = [
-            int(key) if key.isdecimal() else key for key in path.replace("[", ".").replace("]", "").split(".")
-        ]
-        operation = {"op": "remove", "path": pointer("spec", *keys)}
-        return self.edit(policy, part.path, f"remove {path}{says} from {policy.ref}", operation)
+        operation = {"op": "remove", "path": pointer(*path_keys(part.path))}
+        text = f"remove {part.path.removeprefix('spec.')}{says} from {policy.ref}"
+        return self.edit(policy, part.path, text, operation)
 
     def _narrow(self, policy: Policy, rule: RuleView, model: Rule) -> Iterator[Option]:
         """The rule allows only what is declared: first fewer ports, then fewer peers too."""
@@ -140,7 +138,7 @@ class Closer(OptionMaker):
         at = ("spec", self.section, rule.index)
         path = rule.path.removeprefix("spec.")
         ports = tuple(dict.fromkeys(PortRange(flow.protocol, flow.port, flow.port) for flow in flows))
-        entries = [self.writer.port(policy, self.direction, port) for port in ports]
+        entries = [self.written_port(policy, port) for port in ports]
         if self.port not in ports and None not in entries:
             found = [entry for entry in entries if entry is not None]
             name, values = found[0][0], [entry for _, entry in found]
@@ -149,7 +147,7 @@ class Closer(OptionMaker):
             change: Operation = {"op": op, "path": pointer(*at, name), "value": values}
             yield Option(NARROWED - 2, (self.edit(policy, rule.path, text, change),))
         rules = self._exact(flows, policy.ref.namespace)
-        written = [self.writer.rule(policy, self.direction, each) for each in rules]
+        written = [self.written(policy, each) for each in rules]
         if rules and len(rules) <= MOST_RULES and None not in written:
             first, *rest = written
             operations: list[Operation] = [{"op": "replace", "path": pointer(*at), "value": first}]
@@ -218,7 +216,7 @@ class Closer(OptionMaker):
                 does = f"and allows only {self.phrase(rules, namespace)}"
         else:
             does = f"for {self.section} and allows what they need"
-        made = self.writer.new_policy(pod, self.direction, rules)
+        made = self.isolating(pod, *rules)
         yield Option(cost, (self.new_policy(pod, made, does),))
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from netprobe.explain.cells import Cell, Cells
 from netprobe.explain.declared import Declares, Expected
 from netprobe.explain.world import Delta, World
-from netprobe.manifests.suggestion import SideEffect
+from netprobe.manifests.suggestion import SideEffect, SideEffects
 from netprobe.model.flow import External, Family, Flow, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.verdict import Verdict
@@ -31,17 +31,6 @@ class Changed(NamedTuple):
 
     cell: Cell
     family: Family | None
-
-    def effect(self, goal: Flow | None, other: int | None) -> SideEffect:
-        """The flows as data, without the one in question. `other` is the port that stands for all others."""
-        source, destination, (number, protocol) = self.cell
-        port = None if number == other else number
-        own = goal if self.cell.holds(goal) and self.cell.size > 1 else None
-        # What is left without the one flow is a group by a group only if one of the ends is alone.
-        source_name = source.name(own.source if own and len(destination.members) == 1 else None)
-        destination_name = destination.name(own.destination if own and len(source.members) == 1 else None)
-        flows = self.cell.size - self.cell.holds(goal)
-        return SideEffect(source_name, destination_name, port, protocol, self.family, flows)
 
 
 @dataclass(slots=True)
@@ -95,6 +84,25 @@ class Guard:
             doubtful = decision.undefined and not self.simulator.decide(goal).undefined
             found.verdict = None if doubtful else decision.verdict
         return found
+
+    def listed(self, effects: Effects, goal: Flow | None) -> SideEffects:
+        """The first of the flows that change besides the one in question, and the number of all."""
+        opens, closes = ([*self._listed(changed, goal)] for changed in (effects.opens, effects.closes))
+        counts = (sum(effect.flows for effect in found) for found in (opens, closes))
+        return SideEffects(tuple(opens[:MOST_SHOWN]), tuple(closes[:MOST_SHOWN]), *counts)
+
+    def _listed(self, changed: Iterable[Changed], goal: Flow | None) -> Iterator[SideEffect]:
+        for cell, family in changed:
+            source, destination, (number, protocol) = cell
+            port = None if number == self.cells.other else number
+            own = goal if cell.holds(goal) and cell.size > 1 else None
+            # What is left without the one flow is a group by a group only if one of the ends is alone.
+            names = (
+                source.name(own.source if own and len(destination.members) == 1 else None),
+                destination.name(own.destination if own and len(source.members) == 1 else None),
+            )
+            if flows := cell.size - cell.holds(goal):
+                yield SideEffect(*names, port, protocol, family, flows)
 
     def _changes(
         self, cell: Cell, directions: Iterable[Direction], after: Simulator
@@ -170,11 +178,3 @@ class Guard:
         kept = tuple(policy for policy in policies.values() if policy is not None)
         made = replace(cluster, pods=pods, policies=kept, namespaces=spaces, sources={})
         return Simulator(made, self.simulator.profile)
-
-
-def listed(
-    changed: Iterable[Changed], goal: Flow | None, other: int | None
-) -> tuple[tuple[SideEffect, ...], int]:
-    """The first of the flows that change besides the one in question, and the number of all."""
-    found = [effect for each in changed if (effect := each.effect(goal, other)).flows]
-    return tuple(found[:MOST_SHOWN]), sum(effect.flows for effect in found)

@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from netprobe.explain.explanation import FlowSide, NearMiss, NearMissKind, RuleView, SideView
-from netprobe.explain.obstacle import requirements
+from netprobe.explain.obstacle import of_selector, requirements
 from netprobe.explain.phrases import describe_pods
 from netprobe.explain.view import Views, locate
 from netprobe.explain.world import World
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Pod
-from netprobe.model.labels import Labels, Operator, Requirement, Selector
+from netprobe.model.labels import Operator, Requirement
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Policy, PolicyRef
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
@@ -110,11 +110,10 @@ class NearMisses:
         chosen = {each.key for each in unmet} & CONTROLLER_LABELS
         if not unmet or chosen or not self._almost(policy, pod, unmet):
             return None
-        given = {each.key: each.values[0] for each in unmet if len(each.values) == 1}
-        settable = not given.keys() & pod.labels.keys() and selector.matches({**pod.labels, **given})
-        missing = tuple(given.items()) if settable else ()
-        text = f"it does not select {pod.ref}, which has {_lacking(unmet, pod.labels)}"
-        return NearMiss(policy.ref, NearMissKind.LABELS, text, missing, place)
+        obstacle = of_selector(selector, pod.labels, f"{pod.ref}, which", False)
+        assert obstacle is not None  # noqa: S101 (some requirement is unmet)
+        text = f"it does not select {obstacle.text}"
+        return NearMiss(policy.ref, NearMissKind.LABELS, text, obstacle.labels, place)
 
     def _almost(self, policy: Policy, pod: Pod, unmet: list[Requirement]) -> bool:
         """Whether the pod has some of the labels, or one that is written almost the same."""
@@ -174,20 +173,3 @@ def _elsewhere(policy: Policy, pod: Pod) -> NearMiss:
 def _on_other_ports(view: RuleView) -> bool:
     conditions = all(item.obstacle is None for item in view.conditions)
     return view.action is Action.ALLOW and view.peer_matches and not view.port_matches and conditions
-
-
-def _lacking(unmet: list[Requirement], labels: Labels) -> str:
-    """ "no label a=1 and b=2", "app=web instead of app=wbe"."""
-    missing = [
-        str(Selector((), (each,))) if len(each.values) != 1 else f"{each.key}={each.values[0]}"
-        for each in unmet
-        if each.key not in labels
-    ]
-    other = [
-        f"{each.key}={labels[each.key]} instead of {each.key}={' or '.join(each.values)}"
-        if each.values
-        else f"{each.key}={labels[each.key]}"
-        for each in unmet
-        if each.key in labels
-    ]
-    return listed([*([f"no label {listed(missing, 5)}"] if missing else []), *other], 5)

@@ -30,6 +30,8 @@ from netprobe.explain.option import (
     Option,
     OptionMaker,
     order_before,
+    path_keys,
+    value_at,
 )
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.explain.world import workload_of
@@ -115,32 +117,32 @@ class Opener(OptionMaker):
             if miss.kind is NearMissKind.DIRECTION:
                 field, _ = near.types(policy) or ("policyTypes", [])
                 word = self.section.capitalize()
-                change = self.writer.append(policy, ("spec", field), word)
+                change = self.append(policy, ("spec", field), word)
                 text = f"add {word} to spec.{field} of {policy.ref}"
                 yield Option(MISSING_TYPE, (self.edit(policy, f"spec.{field}", text, change),))
             elif miss.kind is NearMissKind.LABELS and miss.labels and self.subject.pod is not None:
                 yield from self._label_pod(self.subject.pod, miss.labels)
 
     def _add_port(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
-        policy = self.policy_of(view)
-        written = self.writer.port(policy, self.direction, self.port)
-        if written is not None:
-            name, entry = written
-            change = self.writer.append(policy, ("spec", self.section, rule.index, name), entry)
-            where = f"{rule.path.removeprefix('spec.')}.{name} of {view.policy}"
-            text = f"add {describe_port(self.port)} to {where}"
-            yield Option(PORT, (self.edit(policy, f"{rule.path}.{name}", text, change),))
+        written = self.written_port(self.policy_of(view), self.port)
+        yield from self._add_item(view, rule, PORT, written, describe_port(self.port))
 
     def _add_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         policy = self.policy_of(view)
         peer = self.exact_peer(policy.ref.namespace, policy.kind)
-        written = self.writer.peer(policy, self.direction, peer) if peer is not None else None
-        if written is not None and peer is not None:
-            name, entry = written
-            change = self.writer.append(policy, ("spec", self.section, rule.index, name), entry)
-            where = f"{rule.path.removeprefix('spec.')}.{name} of {view.policy}"
-            text = f"add {describe_peer(peer, policy.ref.namespace)} to {where}"
-            yield Option(PEER, (self.edit(policy, f"{rule.path}.{name}", text, change),))
+        if peer is not None:
+            written = self.written_peer(policy, peer)
+            yield from self._add_item(view, rule, PEER, written, describe_peer(peer, policy.ref.namespace))
+
+    def _add_item(
+        self, view: PolicyView, rule: RuleView, cost: int, written: tuple[str, Any] | None, says: str
+    ) -> Iterator[Option]:
+        """`written`: the name of a list of the rule, and the entry for it."""
+        if written is not None:
+            policy, (name, entry) = self.policy_of(view), written
+            change = self.append(policy, ("spec", self.section, rule.index, name), entry)
+            text = f"add {says} to {_short(rule)}.{name} of {view.policy}"
+            yield Option(cost, (self.edit(policy, f"{rule.path}.{name}", text, change),))
 
     def _match_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         """The other end gets the labels that a peer requires; or the peer names the namespace correctly."""
@@ -180,8 +182,8 @@ class Opener(OptionMaker):
         if obstacle.kind not in missing or self.peer.pod is None or item.index is None:
             return
         policy, namespace = self.policy_of(view), self.peer.pod.ref.namespace
-        keys = _keys(item.path)
-        for path, labels in _match_labels(_value(self.world.object(policy), keys), keys):
+        keys = path_keys(item.path)
+        for path, labels in _match_labels(value_at(self.world.object(policy), keys), keys):
             if not any("amespace" in str(key) for key in path[len(keys) :]):
                 continue
             bad = [
@@ -238,7 +240,7 @@ class Opener(OptionMaker):
                 {
                     "op": "add",
                     "path": pointer(*keys[:2], rule.index),
-                    "value": _value(self.world.object(policy), keys),
+                    "value": value_at(self.world.object(policy), keys),
                 },
             )
             yield Option(ORDER, (self.edit(policy, allowing.path, text, *moved),))
@@ -265,28 +267,13 @@ class Opener(OptionMaker):
         pod = self.subject.pod
         rule = self.exact_rule(pod.ref.namespace, NETWORK_POLICY) if pod is not None else None
         if pod is not None and rule is not None:
-            made = self.writer.new_policy(pod, self.direction, (rule,))
+            made = self.isolating(pod, rule)
             does = f"and allows {self.phrase([rule], pod.ref.namespace)}"
             yield Option(POLICY, (self.new_policy(pod, made, does),))
 
 
 def _short(rule: RuleView) -> str:
     return rule.path.removeprefix("spec.")
-
-
-def _keys(path: str) -> tuple[str | int, ...]:
-    """("spec", "ingress", 0) of "spec.ingress[0]"."""
-    parts = path.replace("[", ".").replace("]", "").split(".")
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
-
-
-def _value(obj: Any, keys: tuple[str | int, ...]) -> Any:
-    for key in keys:
-        try:
-            obj = obj[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return obj
 
 
 def _match_labels(

@@ -62,86 +62,11 @@ class Option:
     edits: tuple[SuggestedEdit, ...]
 
 
-class Writer:
-    """Writes rules, and the operations that add them, as the kind of each policy has them."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def rule(self, policy: Policy, direction: Direction, rule: Rule) -> Mapping[str, Any] | None:
-        """A rule as in the object of a policy; None if its kind cannot express it."""
-        found = self.object(_only(policy, direction, rule))
-        return found["spec"][direction.value][0] if found is not None else None
-
-    def object(self, policy: Policy) -> dict[str, Any] | None:
-        """The object of a policy; None if its kind cannot express it, or an API server would refuse it."""
-        kind = BY_KEY.get(policy.kind)
-        if kind is None or kind.dump is None or kind.read is None:
-            return None
-        try:
-            found: dict[str, Any] = kind.dump(policy)
-        except ValueError:
-            return None
-        decoder = Decoder(strict=True)
-        kind.read(decoder, found)
-        return found if not decoder.errors else None
-
-    def before(self, policy: Policy, pod: Pod, direction: Direction, rule: Rule) -> dict[str, Any] | None:
-        """A policy for the pods with a pod's labels alone, which comes before another of its kind and tier.
-
-        None if the kind has no such policies, or none can come before.
-        """
-        if policy.kind in {NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY}:
-            return None
-        namespace = pod.ref.namespace
-        spaces = Selector.of({NAME_LABEL: namespace}) if policy.subject.namespaces is not None else None
-        prefix = f"{policy.tier}." if policy.ref.name.startswith(f"{policy.tier}.") else ""
-        stem = f"{prefix}{namespace}-{_stem(pod, direction)}"
-        made = replace(
-            policy,
-            ref=replace(policy.ref, name=self._free(stem, policy.ref.namespace, policy.kind)),
-            subject=Subject(own_labels(pod.labels), spaces),
-            order=order_before(policy.order),
-        )
-        found = self.object(_only(made, direction, rule))
-        source = self.world.object(policy)
-        return found | {"apiVersion": source["apiVersion"]} if found and source else found
-
-    def _free(self, stem: str, namespace: str, kind: str) -> str:
-        """The first of NAME, NAME-2, NAME-3, … that no policy has."""
-        where = f"{namespace}/" if namespace else ""
-        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-        return next(name for name in names if (kind, f"{where}{name}") not in self.world.policies)
-
-    def peer(self, policy: Policy, direction: Direction, peer: Peer) -> tuple[str, Any] | None:
-        """A peer with the name of its list: ("from", {…}); None for a kind without such a list."""
-        return _item(self.rule(policy, direction, Rule((peer,))), _PEER_LISTS)
-
-    def port(self, policy: Policy, direction: Direction, port: Port) -> tuple[str, Any] | None:
-        return _item(self.rule(policy, direction, Rule(ports=(port,))), _PORT_LISTS)
-
-    def append(self, policy: Policy, keys: tuple[str | int, ...], value: Any) -> Operation:
-        """Add to the end of a list, which may be missing."""
-        found: Any = self.world.object(policy)
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else found[key]
-        if isinstance(found, list):
-            return {"op": "add", "path": pointer(*keys, "-"), "value": value}
-        return {"op": "add", "path": pointer(*keys), "value": [value]}
-
-    def new_policy(self, pod: Pod, direction: Direction, rules: tuple[Rule, ...]) -> dict[str, Any]:
-        """A NetworkPolicy that isolates the pods with a pod's labels, except for what the rules allow."""
-        namespace = pod.ref.namespace
-        name = self._free(_stem(pod, direction), namespace, NETWORK_POLICY)
-        made = Policy(PolicyRef(namespace, name), Subject(own_labels(pod.labels)))
-        return dump_policy(_only(made, direction, *rules))
-
-
 class OptionMaker:
     """What the options for one side of one flow have in common. `toward` is "from" or "to"."""
 
     def __init__(self, world: World, simulator: Simulator, flow_side: FlowSide, side: SideView) -> None:
-        self.world, self.writer, self.flow_side, self.side = world, Writer(world), flow_side, side
+        self.world, self.flow_side, self.side = world, flow_side, side
         self.direction, self.section = flow_side.direction, flow_side.direction.value
         flow, ingress = flow_side.flow, flow_side.direction is Direction.INGRESS
         ends = simulator.endpoint(flow.source), simulator.endpoint(flow.destination)
@@ -175,11 +100,11 @@ class OptionMaker:
     def insert(self, policy: Policy, before: RuleView | None, action: Action) -> Iterator[Option]:
         """A rule for this very flow, before another one or at the end of the policy."""
         rule = self.exact_rule(policy.ref.namespace, policy.kind, action)
-        written = self.writer.rule(policy, self.direction, rule) if rule is not None else None
+        written = self.written(policy, rule) if rule is not None else None
         if rule is None or written is None:
             return
         keys, where = ("spec", self.section), ""
-        change = self.writer.append(policy, keys, written)
+        change = self.append(policy, keys, written)
         if before is not None:
             where = f" before {before.path.removeprefix('spec.')}"
             change = {"op": "add", "path": pointer(*keys, before.index), "value": written}
@@ -190,7 +115,7 @@ class OptionMaker:
     def policy_before(self, policy: Policy, action: Action) -> Iterator[Option]:
         """A policy for this subject alone, before one of the same tier, with a rule for this very flow."""
         pod, rule = self.subject.pod, self.exact_rule(policy.ref.namespace, policy.kind, action)
-        made = self.writer.before(policy, pod, self.direction, rule) if pod is not None and rule else None
+        made = self._before(policy, pod, rule) if pod is not None and rule else None
         if pod is not None and rule is not None and made is not None:
             does = f"and {_VERBS[action]} {self.phrase([rule], policy.ref.namespace)}"
             yield Option(POLICY, (self.new_policy(pod, made, does, policy),))
@@ -212,21 +137,101 @@ class OptionMaker:
             text = f"add a {made['kind']} before {beside.ref} that selects {pods} of {namespace} {does}"
         return SuggestedEdit(f"namespace {namespace}", f"spec.{self.section}", text, Apply(made, place))
 
+    # Rules and policies, as the kind of each policy has them.
+
+    def written(self, policy: Policy, rule: Rule) -> Mapping[str, Any] | None:
+        """A rule as in the object of a policy; None if its kind cannot express it."""
+        found = self._object(self._only(policy, rule))
+        return found["spec"][self.section][0] if found is not None else None
+
+    def _object(self, policy: Policy) -> dict[str, Any] | None:
+        """The object of a policy; None if its kind cannot express it, or an API server would refuse it."""
+        kind = BY_KEY.get(policy.kind)
+        if kind is None or kind.dump is None or kind.read is None:
+            return None
+        try:
+            found: dict[str, Any] = kind.dump(policy)
+        except ValueError:
+            return None
+        decoder = Decoder(strict=True)
+        kind.read(decoder, found)
+        return found if not decoder.errors else None
+
+    def _before(self, policy: Policy, pod: Pod, rule: Rule) -> dict[str, Any] | None:
+        """A policy for the pods with a pod's labels alone, which comes before another of its kind and tier.
+
+        None if the kind has no such policies, or none can come before.
+        """
+        if policy.kind in {NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY}:
+            return None
+        namespace = pod.ref.namespace
+        spaces = Selector.of({NAME_LABEL: namespace}) if policy.subject.namespaces is not None else None
+        prefix = f"{policy.tier}." if policy.ref.name.startswith(f"{policy.tier}.") else ""
+        stem = f"{prefix}{namespace}-{self._stem(pod)}"
+        made = replace(
+            policy,
+            ref=replace(policy.ref, name=self._free(stem, policy.ref.namespace, policy.kind)),
+            subject=Subject(own_labels(pod.labels), spaces),
+            order=order_before(policy.order),
+        )
+        found = self._object(self._only(made, rule))
+        source = self.world.object(policy)
+        return found | {"apiVersion": source["apiVersion"]} if found and source else found
+
+    def _free(self, stem: str, namespace: str, kind: str) -> str:
+        """The first of NAME, NAME-2, NAME-3, … that no policy has."""
+        where = f"{namespace}/" if namespace else ""
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        return next(name for name in names if (kind, f"{where}{name}") not in self.world.policies)
+
+    def written_peer(self, policy: Policy, peer: Peer) -> tuple[str, Any] | None:
+        """A peer with the name of its list: ("from", {…}); None for a kind without such a list."""
+        return _item(self.written(policy, Rule((peer,))), _PEER_LISTS)
+
+    def written_port(self, policy: Policy, port: Port) -> tuple[str, Any] | None:
+        return _item(self.written(policy, Rule(ports=(port,))), _PORT_LISTS)
+
+    def append(self, policy: Policy, keys: tuple[str | int, ...], value: Any) -> Operation:
+        """Add to the end of a list, which may be missing."""
+        if isinstance(value_at(self.world.object(policy), keys), list):
+            return {"op": "add", "path": pointer(*keys, "-"), "value": value}
+        return {"op": "add", "path": pointer(*keys), "value": [value]}
+
+    def isolating(self, pod: Pod, *rules: Rule) -> dict[str, Any]:
+        """A NetworkPolicy that isolates the pods with a pod's labels, except for what the rules allow."""
+        namespace = pod.ref.namespace
+        name = self._free(self._stem(pod), namespace, NETWORK_POLICY)
+        made = Policy(PolicyRef(namespace, name), Subject(own_labels(pod.labels)))
+        return dump_policy(self._only(made, *rules))
+
+    def _only(self, policy: Policy, *rules: Rule) -> Policy:
+        """The policy with only these rules."""
+        ingress = self.direction is Direction.INGRESS
+        return replace(policy, ingress=rules if ingress else None, egress=None if ingress else rules)
+
+    def _stem(self, pod: Pod) -> str:
+        return f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{self.section}"
+
 
 def order_before(order: float) -> float:
     """An order that comes before another one; that of a policy without any is infinite."""
     return order - 1 if isfinite(order) else NETWORK_POLICY_ORDER
 
 
-def _stem(pod: Pod, direction: Direction) -> str:
-    return f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{direction.value}"
+def path_keys(path: str) -> tuple[str | int, ...]:
+    """("spec", "ingress", 0) of "spec.ingress[0]"."""
+    parts = path.replace("[", ".").replace("]", "").split(".")
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
-def _only(policy: Policy, direction: Direction, *rules: Rule) -> Policy:
-    """The policy with only these rules."""
-    ingress = rules if direction is Direction.INGRESS else None
-    egress = rules if direction is Direction.EGRESS else None
-    return replace(policy, ingress=ingress, egress=egress)
+def value_at(obj: Any, keys: tuple[str | int, ...]) -> Any:
+    """What an object has there; None for nothing."""
+    for key in keys:
+        try:
+            obj = obj[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return obj
 
 
 def _item(rule: Mapping[str, Any] | None, lists: set[str]) -> tuple[str, Any] | None:

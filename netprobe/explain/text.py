@@ -14,7 +14,7 @@ from netprobe.explain.explanation import (
     SideView,
     TierView,
 )
-from netprobe.manifests.suggestion import SideEffect, SideEffects, Suggestion
+from netprobe.manifests.suggestion import SideEffects, Suggestion
 from netprobe.model.flow import Flow
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, Unsimulated
 from netprobe.model.text import listed
@@ -91,11 +91,8 @@ def side_effects(found: SideEffects) -> Iterator[str]:
         ("closes", found.closes, found.closes_count),
     ):
         if effects:
-            yield f"this also {verb} {'1 flow' if count == 1 else f'{count:,} flows'}: {_some(effects)}"
-
-
-def _some(effects: Sequence[SideEffect]) -> str:
-    return listed(effects, MOST_EFFECTS)
+            flows = "1 flow" if count == 1 else f"{count:,} flows"
+            yield f"this also {verb} {flows}: {listed(effects, MOST_EFFECTS)}"
 
 
 def _end(direction: Direction) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -89,7 +89,7 @@ class Views:
         peer, destination = ends[0 if ingress else 1], ends[1]
         path = f"spec.{direction.value}[{index}]"
         namespace = policy.ref.namespace
-        own = [] if destination.pod is None else self._of_namespace(destination.pod.ref.namespace)
+        own = () if destination.pod is None else self._services.get(destination.pod.ref.namespace, ())
         peers = [
             (describe_peer(each, namespace), of_peer(self.simulator, policy, each, peer, flow_side))
             for each in rule.peers
@@ -103,46 +103,39 @@ class Views:
             locate(policy, path),
             rule.action,
             rule.name,
-            tuple(self._conditions(policy, rule, flow_side, path)),
+            tuple(
+                Item(None, path, says, obstacle, locate(policy, path))
+                for says, obstacle in self._conditions(policy, rule, flow_side)
+            ),
         )
 
     def _used(self, rule: Rule) -> Rule | None:
         """A rule as the network plugin applies it: one with an unknown peer fails closed."""
         return next((each.rule for each in variants((rule,), self.simulator.profile) if each.used), None)
 
-    @staticmethod
-    def _item(policy: Policy, path: str, says: str, obstacle: Obstacle | None) -> Item:
-        return Item(None, path, says, obstacle, locate(policy, path))
-
-    def _of_namespace(self, namespace: str) -> Sequence[Service]:
-        return self._services.get(namespace, ())
-
-    def _conditions(self, policy: Policy, rule: Rule, flow_side: FlowSide, path: str) -> Iterable[Item]:
-        """What a rule requires besides peers and ports."""
+    def _conditions(
+        self, policy: Policy, rule: Rule, flow_side: FlowSide
+    ) -> Iterator[tuple[str, Obstacle | None]]:
+        """What a rule requires besides peers and ports, as phrases, and why that is not met."""
         if self._used(rule) is None:
             text = (
                 f"{self.simulator.profile.name} does not know this kind of peer, so the rule does not exist"
             )
-            yield self._item(policy, path, text, Obstacle(ObstacleKind.UNKNOWN_PEER, text, text))
+            yield text, Obstacle(ObstacleKind.UNKNOWN_PEER, text, text)
         flow = flow_side.flow
         destination = self.simulator.endpoint(flow.destination)
         ingress = flow_side.direction is Direction.INGRESS
         subject = destination if ingress else self.simulator.endpoint(flow.source)
-
         if not isinstance(rule.own, AnyPeer):
             says = f"{subject.name} itself is among {describe_peer(rule.own, policy.ref.namespace)}"
             unmet = of_peer(self.simulator, policy, rule.own, subject, flow_side)
-            yield self._item(
-                policy, path, says, unmet and replace(unmet, kind=ObstacleKind.OWN_END, labels=())
-            )
+            yield says, unmet and replace(unmet, kind=ObstacleKind.OWN_END, labels=())
         if rule.not_ports:
             declared = destination.pod.ports if destination.pod else ()
             hit = [port for port in rule.not_ports if opens(port, flow.port, flow.protocol, declared)]
             text = f"the rule excepts {describe_port(hit[0])}" if hit else ""
             says = f"not {', '.join(map(describe_port, rule.not_ports))}"
-            yield self._item(
-                policy, path, says, Obstacle(ObstacleKind.PORT_EXCEPTED, text, says) if hit else None
-            )
+            yield says, Obstacle(ObstacleKind.PORT_EXCEPTED, text, says) if hit else None
         if rule.source_ports != ANY_PORT:
             says = f"from port {', '.join(map(describe_port, rule.source_ports))}"
             text = f"the connection must come {says}, and clients use temporary ports"
@@ -150,12 +143,7 @@ class Views:
                 isinstance(port, PortRange) and (port.first, port.last) == (1, 65535)
                 for port in rule.source_ports
             )
-            yield self._item(
-                policy,
-                path,
-                says,
-                None if open_to_clients else Obstacle(ObstacleKind.SOURCE_PORT, text, says),
-            )
+            yield says, None if open_to_clients else Obstacle(ObstacleKind.SOURCE_PORT, text, says)
 
 
 def _walk(viewed: Sequence[tuple[Tier, PolicyView]]) -> Iterable[TierView]:

@@ -43,12 +43,12 @@ NEAR = [
         DENY
         + POLICY
         + "{podSelector: {matchLabels: {app: web, role: front, zone: z}}, ingress: [{ports: [{port: 80}]}]}",
-        "it does not select n/a, which has no label role=front and zone=z",
+        "it does not select n/a, which has no label role and zone (wanted: role=front,zone=z)",
         id="all missing labels",
     ),
     pytest.param(
         POLICY + "{podSelector: {matchLabels: {app: wbe}}}",
-        "n/p [FILE] would close it, but it does not select n/a, which has app=web instead of app=wbe",
+        "n/p [FILE] would close it, but it does not select n/a, which has app=web (wanted: app=wbe)",
         id="a typing mistake",
     ),
     pytest.param(
