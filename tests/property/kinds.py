@@ -100,7 +100,7 @@ def random_mixed(rng: Random, shape: Shape = MIXED) -> Cluster:
     )
     cluster = replace(cluster, services=random_services(rng, cluster, replace(shape, services=2)))
     plain = random_policies(rng, cluster, replace(shape, policies=3))
-    others = tuple(_policy(rng, cluster, shape, f"any-{number}") for number in range(rng.randint(1, 7)))
+    others = tuple(_policy(rng, cluster, shape, f"policy-{number}") for number in range(rng.randint(1, 7)))
     return replace(cluster, policies=shuffled(rng, (*plain, *others)))
 
 

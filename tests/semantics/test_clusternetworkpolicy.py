@@ -46,6 +46,15 @@ def egress(action: str, *peers: str, more: str = "") -> str:
     return f"egress: [{{action: {action}, to: [{', '.join(peers)}]{more}}}]"
 
 
+def gnp(tier: str, value: str, **more: Any) -> Policy:
+    """A GlobalNetworkPolicy about the ingress of pods by their label app."""
+    spec = {"tier": tier, "selector": f"app == '{value}'", "types": ["Ingress"], **more}
+    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": f"{tier}.p"}, "spec": spec}
+    found = BY_KEY["GlobalNetworkPolicy"].policy(obj)
+    assert isinstance(found, Policy)
+    return found
+
+
 BASELINE = cnp(ingress("Deny", EVERYBODY), tier="Baseline")
 INGRESS = [  #                                                                      x/b y/a out
     param([cnp("ingress: []")], ". . .", id="no rules: no isolation"),
@@ -63,6 +72,7 @@ INGRESS = [  #                                                                  
     param([cnp(ingress("Accept", TEAM_TWO)), cnp(ingress("Deny", EVERYBODY), name="q")], "X .! .", id="a tie: by name, and undefined where they differ"),
     param([cnp(ingress("Deny", EVERYBODY)), cnp(ingress("Deny", TEAM_TWO), name="q")], "X X .", id="a tie of the same action is none"),
     param([cnp(ingress("Pass", TEAM_TWO)), cnp(ingress("Accept", EVERYBODY), name="q")], ". . .", id="a tie with the same end is none"),
+    param([cnp(ingress("Pass", TEAM_TWO)), cnp(ingress("Deny", EVERYBODY), name="q", priority=6)], "X . .", id="Pass: past the other policies of the tier"),
     param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{udp: {destinationPort: {number: 80}}}]"))], ". . .", id="another protocol"),
     param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{udp: {destinationPort: {number: 80}}}, {tcp: {destinationPort: {range: {start: 79, end: 80}}}}]"))], "X X .", id="protocols are OR; a range includes its ends"),
     param([cnp(ingress("Deny", EVERYBODY, more=", protocols: [{destinationNamedPort: web}]"))], "X X .", id="a port by name, whatever the protocol"),
@@ -123,11 +133,21 @@ def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str
     assert marks(stage(BASELINE, OTHER_WAY), TO_X_A, profile) == expected
 
 
+@pytest.mark.parametrize(("profile", "mark"), [(CALICO, "X! X"), (KNP, ".! X")], ids=["calico", "others"])
+def test_it_counts_for_the_pods_that_it_selects(profile: Profile, mark: str) -> None:
+    everywhere = cnp(ingress("Deny", EVERYBODY), tier="Baseline", subject=EVERYBODY)
+    cluster = stage(everywhere, policy("y/np", app("b"), egress=(rule(),)))
+    assert marks(cluster, ["x/a -> y/b 80", "y/b -> x/a 80"], profile) == mark
+
+
+def test_a_tie_beside_a_policy_of_calico() -> None:
+    tied = [cnp(ingress("Accept", TEAM_TWO)), cnp(ingress("Deny", EVERYBODY), name="q")]
+    assert marks(stage(*tied, gnp("kube-admin", "a", order=1)), TO_X_A) == "X .! ."
+
+
 def test_a_network_policy_of_both_directions_hides_nothing() -> None:
     """Calico's Pass in the tier of NetworkPolicies leads past one that isolates, to Baseline."""
-    spec = {"selector": "app == 'a'", "order": 1, "types": ["Ingress"], "ingress": [{"action": "Pass"}]}
-    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "default.p"}, "spec": spec}
-    passing = BY_KEY["GlobalNetworkPolicy"].policy(obj)
+    passing = gnp("default", "a", order=1, ingress=[{"action": "Pass"}])
     isolates = policy("x/other", app("a"), ingress=())
     assert marks(stage(BASELINE, OTHER_WAY, passing), TO_X_A) == "X! X! ."
     assert marks(stage(BASELINE, OTHER_WAY, isolates, passing), TO_X_A) == "X X ."
@@ -176,10 +196,8 @@ def test_a_pod_to_itself_is_exempt() -> None:
 
 
 def test_a_tier_of_manifests_that_is_not_there_leaves_the_verdict_unknown() -> None:
-    spec = {"tier": "t9", "selector": "app == 'a'", "types": ["Ingress"]}
-    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "t9.p"}, "spec": spec}
     closed = policy("x/np", app("b"), ingress=())
-    cluster = stage(BY_KEY["GlobalNetworkPolicy"].policy(obj), closed)
+    cluster = stage(gnp("t9", "a"), closed)
     flows = ["x/b -> x/a 80", "x/a -> x/b 80", "x/a -> y/a 80"]
     assert marks(cluster, flows) == "X X X"
     manifests = replace(cluster, tiers_known=False)
@@ -189,9 +207,7 @@ def test_a_tier_of_manifests_that_is_not_there_leaves_the_verdict_unknown() -> N
 
 
 def test_kinds_that_only_calico_has_do_not_count_elsewhere() -> None:
-    spec = {"selector": "all()", "types": ["Ingress"]}
-    obj = {"apiVersion": "projectcalico.org/v3", "metadata": {"name": "default.p"}, "spec": spec}
-    cluster = stage(BY_KEY["GlobalNetworkPolicy"].policy(obj))
+    cluster = stage(gnp("default", "a"))
     found = [marks(cluster, ["x/b -> x/a 80"], profile) for profile in (CALICO, CILIUM, KNP, ANTREA)]
     assert found == ["X", ".", ".", "."]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from netprobe.model.cluster import Service, ServicePort
+from netprobe.model.flow import ServiceRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
-from netprobe.model.policy import AnyPeer, Direction, Peer, PodPeer
-from tests.semantics.stage import app, block, expression, facing, marks, param, rule, stage, toward
+from netprobe.model.policy import AllPeers, AnyPeer, Direction, NotPeer, Peer, PodPeer, ServicePeer
+from tests.semantics.stage import app, block, expression, facing, marks, param, policy, rule, stage, toward
 
 PEERS = "x/b x/e x/n y/a y/b z/a out"
 ONE, TWO = Selector.of({"team": "one"}), Selector.of({"team": "two"})
@@ -69,6 +71,29 @@ PEER = [  #                                                         x/b e n y/a 
 def test_peers(direction: Direction, peers: list[Peer], expected: str) -> None:
     cluster = stage(facing(direction, "x/p", A, rule(peers)))
     assert marks(cluster, toward(direction, "x/a", PEERS)) == expected
+
+
+S = ServiceRef("x", "s")
+BEHIND, ON_PORTS = ServicePeer(S), ServicePeer(S, on_ports=True)
+TO_SERVICE = ["x/a -> x/b 80", "x/a -> x/b 81", "x/a -> x/b 81/UDP", "x/a -> y/b 81", "x/a -> out 81"]
+SERVICE_PEER = [  #                                                   x/b:80 :81 UDP y/b out
+    param([BEHIND], ". . . X X", id="the pods behind a Service, on every port"),
+    param([ON_PORTS], "X . X X X", id="on the ports that it forwards to"),
+    param([NotPeer(BEHIND)], "X X X . .", id="not the pods behind it"),
+    param([NotPeer(ON_PORTS)], ". X . . .", id="not the ports behind it"),
+    param([AllPeers((PodPeer(B, EVERYTHING), ON_PORTS))], "X . X X X", id="both of a selector and ports"),
+    param([AllPeers((PodPeer(A), ON_PORTS))], "X X X X X", id="a selector of other pods"),
+    param([AllPeers((PodPeer(B), BEHIND))], ". . . X X", id="both of a selector and pods"),
+    param([block("203.0.113.0/24"), ON_PORTS], "X . X X .", id="addresses, or ports behind it"),
+    param([ServicePeer(ServiceRef("x", "gone"))], "X X X X X", id="a Service that does not exist"),
+]
+
+
+@pytest.mark.parametrize(("peers", "expected"), SERVICE_PEER)
+def test_services_as_peers(peers: list[Peer], expected: str) -> None:
+    service = Service(S, {"app": "b"}, ports=(ServicePort(8000, "web"),))
+    cluster = stage(policy("x/p", A, egress=[rule(peers)]), services=[service])
+    assert marks(cluster, TO_SERVICE) == expected
 
 
 def requirement(key: str, operator: Operator, *values: str) -> Requirement:

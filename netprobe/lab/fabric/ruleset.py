@@ -232,10 +232,11 @@ class Compiler:
 
     def _set(self, name: str, what: AddressSet) -> NamedSet:
         """The elements of a set; the very same record as before if they cannot have changed."""
-        kept = None if self._before is None else self._before.sets.get(name)
+        before = self._before
+        kept = None if before is None else before.sets.get(name)
         match what:
             case PeerSet(query, version):
-                if kept and self._same_pods(query):
+                if kept and before and self.selection.pods(query) is before.selection.pods(query):
                     return kept
                 fresh = NamedSet(_TYPE[version], frozenset(map(str, self._addresses(query, version))))
             case NetworkPeerSet(query, version):
@@ -257,10 +258,6 @@ class Compiler:
             case _:
                 assert_never(what)
         return kept if kept == fresh else fresh
-
-    def _same_pods(self, query: Query) -> bool:
-        before = self._before
-        return before is not None and self.selection.pods(query) is before.selection.pods(query)
 
     def _addresses(self, query: Query, version: int) -> Iterator[Address]:
         for member in self.selection.pods(query):

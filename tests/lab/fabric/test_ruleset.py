@@ -6,11 +6,29 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
+import pytest
+
 from netprobe.lab.fabric import table as nft_table
+from netprobe.lab.fabric.policyrules import rules_of, shortened
 from netprobe.lab.fabric.ruleset import POLICIES, Compiler
-from netprobe.lab.fabric.state import NetworkState, PolicyPod
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
-from netprobe.model.flow import PodRef
+from netprobe.model.cluster import Node
+from netprobe.model.flow import PodRef, Protocol, ServiceRef
+from netprobe.model.policy import (
+    ANY_PORT,
+    Action,
+    Direction,
+    NamedPort,
+    NodePeer,
+    OtherProtocol,
+    Policy,
+    PolicyRef,
+    PortRange,
+    Rule,
+    ServicePeer,
+    Subject,
+)
 from tests.conftest import Golden
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import OPEN, SILENT, World, installed, policy, ports
@@ -99,6 +117,83 @@ def test_a_named_port_is_that_of_its_protocol_alone() -> None:
     both = replace(one.members[WEB], ports=ports("both=80", "both=5000/UDP"))
     compiled = Compiler(replace(one, members={**one.members, WEB: both})).node(LINKS)
     assert compiled.sets["port4/udp/both"].elements == {"10.244.1.1 . 5000"}
+
+
+def test_the_addresses_of_nodes_by_family() -> None:
+    nodes = tuple(Node(n, {}, tuple(map(ip_address, a))) for n, a in (("n1", ["192.0.2.1", "fd00::1"]),))
+    peer = Rule((NodePeer(),))
+    one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), None, (peer,)), {})
+    compiled = Compiler(replace(state(), policies=[one], selectable_nodes=nodes), (4, 6)).node(LINKS)
+    assert {name[:6]: sorted(s.elements) for name, s in compiled.sets.items()} == {
+        "nodes4": ["192.0.2.1"],
+        "nodes6": ["fd00::1"],
+    }
+
+
+def test_only_peers_that_are_services_depend_on_endpoints() -> None:
+    service = Policy(PolicyRef("shop", "p"), Subject(), None, (Rule((ServicePeer(ServiceRef("x", "s")),)),))
+    pods = installed([ALLOW_WEB])
+    found = [
+        Compiler(replace(state(), policies=policies)).looks_at_services
+        for policies in ([], pods, [*pods, InstalledPolicy(service, {})])
+    ]
+    assert found == [False, False, True]
+
+
+TCP, WEB_80 = PortRange(), PortRange(Protocol.TCP, 80, 80)
+RULES = [  # a rule, and what it matches over both families
+    pytest.param(Rule(ports=(TCP,)), ["meta l4proto tcp"], id="all ports of a protocol"),
+    pytest.param(Rule(ports=(PortRange(Protocol.UDP, 1, 9),)), ["udp dport 1-9"], id="from the first port"),
+    pytest.param(Rule(ports=(PortRange(last=9),)), ["tcp dport 1-9"], id="... of TCP"),
+    pytest.param(Rule(ports=(PortRange(first=9),)), ["tcp dport 9-65535"], id="to the last port"),
+    pytest.param(Rule(ports=(WEB_80,), not_ports=(TCP,)), [], id="without all of its protocol"),
+    pytest.param(
+        Rule(ports=(TCP,), not_ports=(WEB_80,)), ["meta l4proto tcp tcp dport != 80"], id="without one port"
+    ),
+    pytest.param(Rule(ports=(OtherProtocol("ICMP"),)), ["meta l4proto icmp"], id="a protocol by its name"),
+    pytest.param(Rule(ports=(OtherProtocol("47"),)), ["meta l4proto 47"], id="a protocol by its number"),
+    pytest.param(Rule(ports=(OtherProtocol("Future"),)), [], id="a protocol that nft does not know"),
+    pytest.param(
+        Rule(ports=(OtherProtocol("ICMP"),), not_ports=(NamedPort("web", None),)),
+        ["meta l4proto icmp"],
+        id="a protocol without ports has none of a name",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "expected"), RULES)
+def test_what_a_rule_matches(rule: Rule, expected: list[str]) -> None:
+    one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), (rule,)), {})
+    compiled = rules_of(one, Direction.INGRESS, (4, 6))
+    assert [text.partition(" counter accept ")[0] for text in compiled.rules] == expected
+
+
+def test_a_rejection_of_a_known_protocol_is_one_rule() -> None:
+    denials = tuple(
+        Rule(ports=ports, action=Action.DENY) for ports in ((TCP,), (PortRange(Protocol.UDP),), ANY_PORT)
+    )
+    one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), denials), {})
+    compiled = rules_of(one, Direction.INGRESS, (4, 6), "reject")
+    assert [text.partition(" comment ")[0] for text in compiled.rules] == [
+        "meta l4proto tcp counter reject with tcp reset",
+        "meta l4proto udp counter reject with icmpx port-unreachable",
+        "meta l4proto tcp counter reject with tcp reset",
+        "counter reject with icmpx port-unreachable",
+    ]
+
+
+def test_names_as_long_as_the_kernel_takes_stay_whole() -> None:
+    assert shortened("x" * 120) == "x" * 120
+    assert shortened("a" * 60 + "b" * 61) == "a" * 59 + ".." + "b" * 59
+    longest = "n" * (120 - len("ingress/shop/"))
+    chains = [
+        rules_of(
+            InstalledPolicy(Policy(PolicyRef("shop", name), Subject(), ()), {}), Direction.INGRESS, (4,)
+        ).chain
+        for name in (longest, longest + "n")
+    ]
+    assert chains[0] == f"ingress/shop/{longest}"
+    assert len(chains[1]) < 120
 
 
 @in_a_lab()
