@@ -138,7 +138,9 @@ class Advisor:
             return None
         best = min(found, key=lambda tried: tried.rank)
         edits = tuple(edit for option in best.options for edit in option.edits)
-        return Suggestion(wanted, edits, self.guards[0].listed(best.effects, flow))
+        changed = (*best.effects.opens, *best.effects.closes)
+        resolves = dict.fromkeys(one for each in changed for one in each.resolved)
+        return Suggestion(wanted, edits, self.guards[0].listed(best.effects, flow), tuple(resolves))
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
         """One option for each part with the fewest side effects together; [] if there is none."""

@@ -27,10 +27,14 @@ MOST_SHOWN = 20
 
 
 class Changed(NamedTuple):
-    """Flows that change. `family` None: in every family that their ends have in common."""
+    """Flows that change. `family` None: in every family that their ends have in common.
+
+    `resolved`: those of them, between pods and addresses, that become as declared.
+    """
 
     cell: Cell
     family: Family | None
+    resolved: tuple[Flow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -72,13 +76,14 @@ class Guard:
         found = Effects()
         for cell, directions in cells.items():
             for family, verdict in self._changes(cell, directions, after):
-                unwanted = self._unwanted(cell, verdict, goal)
-                if unwanted is None:
+                resolved = self._resolved(cell, verdict)
+                if resolved is None:
                     return None
-                found.unwanted += unwanted
+                found.unwanted += 0 if cell.holds(goal) else cell.size - len(resolved)
                 if at_most is not None and found.unwanted > at_most:
                     return None
-                (found.opens if verdict is Verdict.ALLOW else found.closes).append(Changed(cell, family))
+                changed = Changed(cell, family, tuple(resolved))
+                (found.opens if verdict is Verdict.ALLOW else found.closes).append(changed)
         if goal is not None:
             decision = after.decide(goal)
             doubtful = decision.undefined and not self.simulator.decide(goal).undefined
@@ -86,13 +91,20 @@ class Guard:
         return found
 
     def listed(self, effects: Effects, goal: Flow | None) -> SideEffects:
-        """The first of the flows that change besides the one in question, and the number of all."""
-        opens, closes = ([*self._listed(changed, goal)] for changed in (effects.opens, effects.closes))
+        """The first of the flows that change besides the one in question, and the number of all.
+
+        Those that nothing declares come first.
+        """
+        opens, closes = (
+            sorted(self._listed(changed, goal), key=lambda effect: effect.resolved == effect.flows)
+            for changed in (effects.opens, effects.closes)
+        )
         counts = (sum(effect.flows for effect in found) for found in (opens, closes))
-        return SideEffects(tuple(opens[:MOST_SHOWN]), tuple(closes[:MOST_SHOWN]), *counts)
+        resolved = (sum(effect.resolved for effect in found) for found in (opens, closes))
+        return SideEffects(tuple(opens[:MOST_SHOWN]), tuple(closes[:MOST_SHOWN]), *counts, *resolved)
 
     def _listed(self, changed: Iterable[Changed], goal: Flow | None) -> Iterator[SideEffect]:
-        for cell, family in changed:
+        for cell, family, resolved in changed:
             source, destination, (number, protocol) = cell
             port = None if number == self.cells.other else number
             own = goal if cell.holds(goal) and cell.size > 1 else None
@@ -102,7 +114,8 @@ class Guard:
                 destination.name(own.destination if own and len(source.members) == 1 else None),
             )
             if flows := cell.size - cell.holds(goal):
-                yield SideEffect(*names, port, protocol, family, flows)
+                number_resolved = sum(goal is None or one != resolved_flow(goal) for one in resolved)
+                yield SideEffect(*names, port, protocol, family, flows, number_resolved)
 
     def _changes(
         self, cell: Cell, directions: Iterable[Direction], after: Simulator
@@ -139,20 +152,19 @@ class Guard:
         else:
             yield from found.items()
 
-    def _unwanted(self, cell: Cell, verdict: Verdict, goal: Flow | None) -> int | None:
-        """How many flows of a cell change that are not declared so; None if one is declared otherwise."""
-        own = cell.holds(goal)
+    def _resolved(self, cell: Cell, verdict: Verdict) -> list[Flow] | None:
+        """The flows of a cell that a verdict makes as declared; None if one is declared otherwise."""
+        found: list[Flow] = []
         if self.declared is None:
-            return 0 if own else cell.size
-        wanted = 0
+            return found
         for source in cell.source.members:
             for destination in cell.destination.members:
                 declared = self.declared.verdict(source, destination, *cell.port)
                 if declared is verdict:
-                    wanted += 1
+                    found.append(Flow(source, destination, *cell.port))
                 elif declared is not None and source != destination:
                     return None
-        return 0 if own else cell.size - wanted
+        return found
 
     def _after(self, delta: Delta, cells: Iterable[Cell], goal: Flow | None) -> Simulator:
         """A simulator of the changed cluster, with the ends of some flows and policies that select them."""
@@ -178,3 +190,8 @@ class Guard:
         kept = tuple(policy for policy in policies.values() if policy is not None)
         made = replace(cluster, pods=pods, policies=kept, namespaces=spaces, sources={})
         return Simulator(made, self.simulator.profile)
+
+
+def resolved_flow(flow: Flow) -> Flow:
+    """A flow as `Changed.resolved` has it: ends, port and protocol."""
+    return Flow(flow.source, flow.destination, flow.port, flow.protocol)

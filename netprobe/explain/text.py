@@ -24,6 +24,7 @@ WORD = {Verdict.ALLOW: "ALLOWED", Verdict.DENY: "DENIED", Verdict.UNKNOWN: "UNKN
 _DOES = {Action.ALLOW: "allows", Action.DENY: "denies", Action.PASS: "passes", Action.LOG: "logs"}
 MOST_EFFECTS = 5
 """Groups of flows that a suggestion changes besides, in a line of text."""
+NO_CHANGE = "no change was found that keeps every other declared flow"
 
 
 def answer(flow: Flow, verdict: Verdict, sides: tuple[SideView, ...], reason: str | None) -> str:
@@ -80,19 +81,21 @@ def near_misses(explanation: Explanation) -> Iterator[NearMiss]:
 
 def suggestion(change: Suggestion) -> Iterator[str]:
     """What to do, and what else it would open and close."""
-    aim = "To be allowed: " if change.verdict is Verdict.ALLOW else "To be denied: "
-    yield f"{aim}{change.text}"
+    yield f"{change.aim.capitalize()}: {change.text}"
     yield from (f"  {sentence}" for sentence in side_effects(change.effects))
 
 
-def side_effects(found: SideEffects) -> Iterator[str]:
-    for verb, effects, count in (
-        ("opens", found.opens, found.opens_count),
-        ("closes", found.closes, found.closes_count),
+def side_effects(found: SideEffects, *, resolved: bool = True) -> Iterator[str]:
+    """What else a change opens and closes, with `resolved` also which flows become as declared."""
+    for verb, effects, count, declared in (
+        ("opens", found.opens, found.opens_count, found.opens_resolved),
+        ("closes", found.closes, found.closes_count, found.closes_resolved),
     ):
-        if effects:
-            flows = "1 flow" if count == 1 else f"{count:,} flows"
-            yield f"this also {verb} {flows}: {listed(effects, MOST_EFFECTS)}"
+        for number, as_declared in ((count - declared, ""), (declared, ", as declared")):
+            some = [one for one in effects if (one.resolved == one.flows) is bool(as_declared)]
+            if some and number and (resolved or not as_declared):
+                flows = "1 flow" if number == 1 else f"{number:,} flows"
+                yield f"this also {verb} {flows}{as_declared}: {listed(some, MOST_EFFECTS)}"
 
 
 def _end(direction: Direction) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels
-from netprobe.model.flow import Family, Protocol
+from netprobe.model.flow import Family, Flow, Protocol
 from netprobe.model.policy import Place
 from netprobe.model.verdict import Verdict
 
@@ -30,7 +30,7 @@ class SuggestedEdit:
 class SideEffect:
     """Flows that change alike, from ends that behave alike to ends that behave alike: "shop/cart +3".
 
-    `port` None: every port that is named nowhere.
+    `port` None: every port that is named nowhere. `resolved`: how many of them become as declared.
     """
 
     source: str
@@ -39,6 +39,7 @@ class SideEffect:
     protocol: Protocol
     family: Family | None
     flows: int
+    resolved: int = 0
 
     def __str__(self) -> str:
         port = "other ports" if self.port is None else str(self.port)
@@ -49,12 +50,17 @@ class SideEffect:
 
 @dataclass(frozen=True, slots=True)
 class SideEffects:
-    """What a change opens and closes: the first groups of flows, and the number of all flows."""
+    """What a change opens and closes: the first groups of flows, and the number of all flows.
+
+    `opens_resolved` and `closes_resolved` of these become as declared.
+    """
 
     opens: tuple[SideEffect, ...] = ()
     closes: tuple[SideEffect, ...] = ()
     opens_count: int = 0
     closes_count: int = 0
+    opens_resolved: int = 0
+    closes_resolved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,17 @@ class Suggestion:
     """Edits that change the verdict of a flow to `verdict`.
 
     They have been simulated: no declared flow is turned away from its declaration. `effects` are on the other
-    flows.
+    flows. `resolves`: the flows that become as declared, as ends, port and protocol.
     """
 
     verdict: Verdict
     edits: tuple[SuggestedEdit, ...]
     effects: SideEffects = SideEffects()
+    resolves: tuple[Flow, ...] = ()
+
+    @property
+    def aim(self) -> str:
+        return "to be allowed" if self.verdict is Verdict.ALLOW else "to be denied"
 
     @property
     def text(self) -> str:

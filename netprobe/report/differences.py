@@ -7,10 +7,15 @@ reason of several flows, what differs between them becomes "these sources", and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 
 from netprobe.diff import FlowStatus, Row
+from netprobe.explain.effects import resolved_flow
+from netprobe.explain.text import NO_CHANGE, side_effects
+from netprobe.manifests.suggestion import Suggestion
+from netprobe.model.flow import Flow
 from netprobe.report import phrases
 from netprobe.run.record import ReportStep
 
@@ -19,6 +24,8 @@ WRONG = (FlowStatus.MISMATCH, FlowStatus.UNKNOWN)
 OPEN = (FlowStatus.UNDEFINED, FlowStatus.SKIPPED)
 """What is shown without failing a run."""
 
+MOST_CHANGES = 8
+"""Changes that are shown with one reason."""
 MOST_ROWS_MADE = 200_000
 """Rows that are made for their reasons if groups of them are at hand."""
 
@@ -39,8 +46,9 @@ def differences(rows: Iterable[Row], statuses: Iterable[FlowStatus] = WRONG) -> 
     for row in rows:
         if row.status in found:
             found[row.status].setdefault((_summary(row), *_shapes(row)), []).append(row)
+    advice = _Advice()
     return [
-        Difference(status, key[0], () if status in OPEN else _reasons(some), tuple(some))
+        Difference(status, key[0], () if status in OPEN else (*_reasons(some), *advice.on(some)), tuple(some))
         for status, by_reason in found.items()
         for key, some in by_reason.items()
     ]
@@ -62,14 +70,18 @@ def _summary(row: Row) -> str:
     return phrases.differing_tables(row) if row.status is FlowStatus.MISMATCH else phrases.mark(row)
 
 
-_SUGGESTION = re.compile(r"to be (?:allowed|denied): ")
+_ADVICE = re.compile(r"to be (?:allowed|denied): |" + re.escape(NO_CHANGE))
+"""Begins the advice among the sentences of a row, which may differ between flows with one reason."""
+
+
+def _reason(row: Row) -> Iterator[str]:
+    """The row's sentences before its advice."""
+    return takewhile(lambda sentence: not _ADVICE.match(sentence), row.why.sentences)
 
 
 def _shapes(row: Row) -> Iterable[str]:
-    """The row's sentences without the names of its flow, and without suggestions, which few rows have."""
-    if row.status in OPEN:
-        return ()
-    return tuple(_shape(row, sentence) for sentence in row.why.sentences if not _SUGGESTION.match(sentence))
+    """The row's reason without the names of its flow."""
+    return () if row.status in OPEN else tuple(_shape(row, sentence) for sentence in _reason(row))
 
 
 _NAMES: tuple[tuple[Callable[[Row], str], str], ...] = (
@@ -90,23 +102,49 @@ def _replaced(sentence: str, name: str, by: str) -> str:
     return re.sub(rf"(?<![\w/.:-]){re.escape(name)}(?![\w/-]|\.\w)", lambda _: by, sentence)
 
 
-def _reasons(rows: list[Row]) -> tuple[str, ...]:
+def _reasons(rows: list[Row]) -> Iterable[str]:
     first = rows[0]
-    sentences = [sentence for sentence in first.why.sentences if sentence != first.reason]
+    sentences = [sentence for sentence in _reason(first) if sentence != first.reason]
     for name, several in _NAMES:
         if len({name(row) for row in rows}) > 1:
-            sentences = [
-                sentence if _SUGGESTION.match(sentence) else _replaced(sentence, name(first), several)
-                for sentence in sentences
-            ]
-    if len({row.fix.text for row in rows if row.fix is not None}) > 1:
-        sentences = [_of_first(first, sentence) for sentence in sentences]
-    return tuple(sentences)
+            sentences = [_replaced(sentence, name(first), several) for sentence in sentences]
+    return sentences
 
 
-def _of_first(row: Row, sentence: str) -> str:
-    """A suggestion with the flow that it is for, where other flows have another one."""
-    if not _SUGGESTION.match(sentence):
-        return sentence
-    flow = phrases.flow(row.flow, families=False)
-    return f"for {flow} {sentence}; the other flows have suggestions of their own (-o json)"
+class _Advice:
+    """Which changes to show with a reason: as few as resolve its flows, each with its flows."""
+
+    def __init__(self) -> None:
+        self._resolving: dict[Flow, tuple[Suggestion, Row]] = {}
+
+    def on(self, rows: Sequence[Row]) -> Iterator[str]:
+        """Sentences about flows with one reason. A change that was shown before comes without its effects."""
+        chosen: dict[str, tuple[Suggestion, Row, list[Row]]] = {}
+        left: list[Row] = []
+        for row in rows:
+            key = resolved_flow(row.flow)
+            known = self._resolving.get(key)
+            if known is None and row.fix is not None:
+                known = row.fix, row
+                self._resolving |= {one: self._resolving.get(one, known) for one in (key, *row.fix.resolves)}
+            if known is None:
+                left.append(row)
+            else:
+                chosen.setdefault(known[0].text, (*known, []))[2].append(row)
+        some = len(chosen) > 1 or bool(left)
+        for fix, first, own in islice(chosen.values(), MOST_CHANGES):
+            which = f", {_listed_flows(own)}" if some else ""
+            same = "" if first in own else f", as for {phrases.flow(first.flow, families=False)}"
+            yield f"{fix.aim}{which}: {fix.text}{same}"
+            if not same:
+                yield from side_effects(fix.effects, resolved=False)
+        if len(chosen) > MOST_CHANGES:
+            yield f"and {len(chosen) - MOST_CHANGES} more changes: `netprobe simulate --diff` prints them all"
+        if not_found := [row for row in left if NO_CHANGE in row.why.sentences]:
+            which = f"{_listed_flows(not_found)}: " if chosen or len(not_found) < len(left) else ""
+            yield f"{which}{NO_CHANGE}"
+
+
+def _listed_flows(rows: Sequence[Row]) -> str:
+    more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+    return f"{phrases.flow(rows[0].flow, families=False)}{more}"

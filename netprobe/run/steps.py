@@ -9,10 +9,9 @@ from typing import Final
 from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare
 from netprobe.errors import InputError
 from netprobe.explain import Advisor, Explanation, explain
-from netprobe.explain.text import near_misses, side_effects
+from netprobe.explain.text import NO_CHANGE, near_misses, side_effects
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
-from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
 from netprobe.run.policy_text import PolicyTexts
@@ -94,6 +93,7 @@ def _advice(explanation: Explanation) -> Iterator[str]:
     for miss in near_misses(explanation):
         yield f"{miss.policy}{f' [{miss.place}]' if miss.place else ''} {miss.text}"
     if explanation.change is not None:
-        aim = "be allowed" if explanation.change.verdict is Verdict.ALLOW else "be denied"
-        yield f"to {aim}: {explanation.change.text}"
+        yield f"{explanation.change.aim}: {explanation.change.text}"
         yield from side_effects(explanation.change.effects)
+    elif not explanation.parts:
+        yield NO_CHANGE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,49 @@ def test_a_deny_rule_is_named_with_its_kind(capsys: pytest.CaptureFixture[str]) 
     shown = capsys.readouterr().out
     assert "ingress: ClusterNetworkPolicy closed-by-default denies it by rule 0" in shown
     assert "no policy isolates" not in shown
+    # Three flows share the reason, and no change is suggested for more than one of them.
+    changes = re.findall(r"to be allowed, (\S+) -> shop/web 8080: add a ", shown)
+    assert changes == ["monitoring/prometheus", "shop/db", "blog/web"]
+
+
+RISKY = """
+apiVersion: netprobe/v1alpha1
+kind: ConnectivitySuite
+metadata: {name: redis}
+topology:
+  namespaces:
+    - name: shop
+      pods:
+        - {name: redis, labels: {app: redis}, ports: [80]}
+        - {name: a}
+        - {name: b}
+        - {name: c, labels: {app: c}}
+policies: [redis.yaml]
+expect: {default: deny, flows: [{from: shop/c, to: shop/redis, port: 80, verdict: allow}]}
+"""
+OR_FOR_AND = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: redis, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: redis}}
+  ingress:
+    - from:
+        - namespaceSelector: {}
+        - podSelector: {matchLabels: {app: c}}
+"""
+
+
+def test_a_change_that_resolves_all_flows_with_a_reason_is_shown_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suite.yaml").write_text(RISKY)
+    (tmp_path / "redis.yaml").write_text(OR_FOR_AND)
+    assert main(["simulate", str(tmp_path / "suite.yaml")]) == 1
+    shown = capsys.readouterr().out
+    assert "MISMATCH shop/a -> shop/redis 80" in shown
+    assert "MISMATCH shop/b -> shop/redis 80" in shown
+    assert shown.count("to be denied: make ingress[0].from[0] and [1] one peer in shop/redis") == 1
 
 
 def test_causes_have_effect_and_kind(capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,8 +123,8 @@ def test_colour_is_added_and_nothing_else(format_: str) -> None:
         pytest.param("db", "  to be allowed: delete db\n", id="one suggestion for all"),
         pytest.param(
             "cache",
-            "  for ns0/pod-3 -> ns0/pod-0 80 to be allowed: delete db; "
-            "the other flows have suggestions of their own (-o json)\n",
+            "  to be allowed, ns0/pod-3 -> ns0/pod-0 80: delete db\n"
+            "  to be allowed, ns0/pod-6 -> ns0/pod-0 80: delete cache\n",
             id="another one for the others",
         ),
     ],
