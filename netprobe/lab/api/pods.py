@@ -21,6 +21,7 @@ from aiohttp import hdrs, web
 from netprobe.errors import LabError
 from netprobe.lab import podstatus
 from netprobe.lab.api import channels, faults, patch, requests
+from netprobe.lab.api.admission.workloads import check_name
 from netprobe.lab.api.channels import Channels
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.requests import RequestTarget, reply
@@ -30,10 +31,11 @@ from netprobe.lab.api.store import ObjectKey
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.policies import names as rules
-from netprobe.policies.fields import FieldError
+from netprobe.policies.fields import FieldError, forbidden, required
+from netprobe.policies.names import dns_label
 
 _PLACE = "spec.ephemeralContainers"
+_NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources")
 _CHUNK = 32 * 1024
 _WITHOUT_STATUS = {"breaks", "loses-status"}
 _LEAVE_S = 5.0  # how long a client that has the status may take to close the connection
@@ -281,27 +283,18 @@ async def ephemeral_containers(
 def _problems(
     requested: Sequence[Mapping[str, Any]], known: Sequence[Object], spec: Mapping[str, Any]
 ) -> Iterator[FieldError]:
-    gone = [container["name"] for container in known if container not in requested]
-    if gone:
-        text = f'Forbidden: existing ephemeral containers "{gone[0]}" may not be removed or changed'
-        yield FieldError(_PLACE, text, "FieldValueForbidden")
-    names = [
-        container["name"] for container in (*spec["containers"], *spec.get("initContainers", ()), *known)
-    ]
+    if gone := [container["name"] for container in known if container not in requested]:
+        text = f'existing ephemeral containers "{gone[0]}" may not be removed or changed'
+        yield forbidden(_PLACE, text)
+    others = (*spec["containers"], *spec.get("initContainers", ()), *known)
+    names = {container["name"] for container in others}
     for index, container in enumerate(requested):
         if container in known:
             continue
-        place, name = f"{_PLACE}[{index}]", container.get("name", "")
-        if not name:
-            yield FieldError(f"{place}.name", "Required value", "FieldValueRequired")
-        for problem in rules.dns_label(name) if name else ():
-            yield FieldError(f"{place}.name", f'Invalid value: "{name}": {problem}', "FieldValueInvalid")
-        if name in names:
-            yield FieldError(f"{place}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
-        names.append(name)
+        place = f"{_PLACE}[{index}]"
+        yield from check_name(place, container.get("name", ""), names, dns_label)
         if not container.get("image"):
-            yield FieldError(f"{place}.image", "Required value", "FieldValueRequired")
-        for field in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources"):
+            yield required(f"{place}.image", "")
+        for field in _NOT_EPHEMERAL:
             if container.get(field):
-                text = "Forbidden: cannot be set for an Ephemeral Container"
-                yield FieldError(f"{place}.{field}", text, "FieldValueForbidden")
+                yield forbidden(f"{place}.{field}", "cannot be set for an Ephemeral Container")

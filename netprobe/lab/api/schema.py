@@ -8,7 +8,6 @@ zeros that are not pointers) is left out: `ingress: []` becomes absent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -18,10 +17,9 @@ import yaml
 
 from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.status import bad_request
+from netprobe.policies.fields import type_name
 
 SCALARS = {"string", "int", "bool", "bytes", "time", "quantity", "int-or-string", "any"}
-_JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
-_GO_NAMES = {"int": "int32", "bytes": "[]uint8", "time": "v1.Time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,9 @@ class Type:
             if text.startswith(prefix):
                 return cls(prefix, cls.parse(text[2:]))
         return cls(text)
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.item or ''}"
 
     @property
     def is_list(self) -> bool:
@@ -175,14 +176,14 @@ class ObjectDecoder:
         item_type = type_.item
         if item_type is not None and type_.is_list:
             if not isinstance(value, list):
-                raise self._mismatch(value, _go_name(type_), path)
+                raise self._mismatch(value, str(type_), path)
             return [
                 {} if item is None and item_type.is_struct else self._value(item, item_type, f"{path}[{i}]")
                 for i, item in enumerate(value)
             ]
         if item_type is not None:
             if not isinstance(value, dict):
-                raise self._mismatch(value, _go_name(type_), path)
+                raise self._mismatch(value, str(type_), path)
             return {k: "" if v is None else self._value(v, item_type, path) for k, v in value.items()}
         if (definition := type_.definition) is not None:
             return self.struct(value, definition, path)
@@ -206,36 +207,15 @@ class ObjectDecoder:
             case _:
                 good = isinstance(value, str)
         if not good:
-            raise self._mismatch(value, _go_name(type_), path)
+            raise self._mismatch(value, str(type_), path)
         return value
 
     def _mismatch(self, value: Any, wanted: str, path: str) -> Exception:
-        got = _JSON_NAMES.get(type(value), "null")
-        if got == "number":
-            got = f"number {value}" if wanted.startswith("int") else "number"
-        dotted = "".join(char for char in _without_indices(path))
-        field = f"Go struct field {self.kind}.{dotted} of type" if path else "Go value of type"
+        field = ".".join(filter(None, (self.kind, path)))
         return bad_request(
             f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}: '
-            f"json: cannot unmarshal {got} into {field} {wanted}"
+            f"{field} of type {wanted} is {type_name(value)}"
         )
-
-
-def _go_name(type_: Type) -> str:
-    if type_.item is not None:
-        return f"{'map[string]' if type_.is_map else '[]'}{_go_name(type_.item)}"
-    if type_.is_struct:
-        return f"v1.{type_.name}"
-    return _GO_NAMES.get(type_.name, type_.name)
-
-
-def _without_indices(path: str) -> Iterator[str]:
-    depth = 0
-    for char in path:
-        depth += char == "["
-        if not depth:
-            yield char
-        depth -= char == "]"
 
 
 def _is_empty(value: Any, field: Field) -> bool:

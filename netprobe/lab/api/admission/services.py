@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from netprobe.lab.api.admission.workloads import PROTOCOLS, each
+from netprobe.lab.api.admission.workloads import PROTOCOLS, check_name, each
 from netprobe.lab.api.resources import NODES, SERVICES
 from netprobe.lab.api.store import Store
 from netprobe.policies import names
-from netprobe.policies.fields import FieldError, duplicate, invalid, not_supported, required
+from netprobe.policies.fields import FieldError, invalid, not_supported, required
 
 SERVICE_NETWORKS: dict[str, IPv4Network | IPv6Network] = {
     "IPv4": IPv4Network("10.96.0.0/16"),
@@ -69,10 +69,8 @@ def allocate(service: dict[str, Any], old: Mapping[str, Any] | None, store: Stor
         for stored in store.items(SERVICES)
         if stored.object["metadata"].get("uid") != service["metadata"].get("uid")
     ]
-    problems = list(_families(spec, before, families(store)))
-    yield from problems
-    if not problems:
-        yield from _cluster_ips(spec, before, others)
+    yield from _families(spec, before, families(store))
+    yield from _cluster_ips(spec, before, others)
     yield from _node_ports(spec, before, others)
 
 
@@ -86,13 +84,9 @@ def _families(
         if family not in cluster:
             yield invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
     if policy == "RequireDualStack" and len(cluster) < 2:
-        problem = "this cluster is not configured for dual-stack services"
-        yield invalid("spec.ipFamilyPolicy", policy, problem)
-    if policy == "SingleStack":
-        wanted = wanted[:1]
-    else:
-        wanted += [family for family in cluster if family not in wanted]
-    spec["ipFamilies"] = wanted
+        yield invalid("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")
+    known = [family for family in dict.fromkeys((*wanted, *cluster)) if family in cluster]
+    spec["ipFamilies"] = known[:1] if policy == "SingleStack" else known
 
 
 def _cluster_ips(
@@ -105,43 +99,32 @@ def _cluster_ips(
     if kept and before.get("type") != "ExternalName" and given and given[0] != kept[0]:
         yield invalid("spec.clusterIPs[0]", given, "may not change once set")
         return
-    given = given or kept
-    if given == ["None"]:
-        spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
-        return
-    taken = {address for other in others for address in other.get("clusterIPs", ())}
-    addresses: list[str] = []
-    for index, family in enumerate(spec["ipFamilies"]):
-        if index < len(given):
-            yield from _check_address(given[index], index, SERVICE_NETWORKS[family], taken)
-            addresses.append(given[index])
-        else:
-            addresses.append(_free(SERVICE_NETWORKS[family], taken))
+    addresses = given or kept
+    if addresses != ["None"]:
+        taken = {address for other in others for address in other.get("clusterIPs", ())}
+        networks = [SERVICE_NETWORKS[family] for family in spec["ipFamilies"]]
+        addresses = addresses[: len(networks)]
+        for address, network in zip(addresses, networks, strict=False):
+            if problem := _problem(address, network, taken):
+                yield invalid("spec.clusterIPs", [address], f"failed to allocate IP {address}: {problem}")
+        addresses = [*addresses, *(_free(network, taken) for network in networks[len(addresses) :])]
     spec["clusterIP"], spec["clusterIPs"] = addresses[0], addresses
+
+
+def _problem(wanted: str, network: IPv4Network | IPv6Network, taken: set[str]) -> str:
+    """Why a Service cannot have an address; "" if it can."""
+    try:
+        inside = ip_address(wanted) in network
+    except ValueError:
+        return "must be a valid IP address"
+    if not inside:
+        return f"the provided IP is not in the valid range {network}"
+    return "provided IP is already allocated" if wanted in taken else ""
 
 
 def _free(network: IPv4Network | IPv6Network, taken: set[str]) -> str:
     numbers = range(_DYNAMIC_FROM, network.num_addresses - 1)
     return next(address for address in (str(network[i]) for i in numbers) if address not in taken)
-
-
-def _check_address(
-    wanted: str, index: int, network: IPv4Network | IPv6Network, taken: set[str]
-) -> Iterator[FieldError]:
-    try:
-        inside = ip_address(wanted) in network
-    except ValueError:
-        yield invalid(f"spec.clusterIPs[{index}]", wanted, "must be a valid IP address")
-        return
-    if not inside:
-        problem = (
-            f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
-            f"The range of valid IPs is {network}"
-        )
-        yield invalid("spec.clusterIPs", [wanted], problem)
-    elif wanted in taken:
-        problem = f"failed to allocate IP {wanted}: provided IP is already allocated"
-        yield invalid("spec.clusterIPs", [wanted], problem)
 
 
 def _node_ports(
@@ -186,14 +169,8 @@ def _check_ports(ports: Sequence[Mapping[str, Any]]) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, port in enumerate(ports):
         place = f"spec.ports[{index}]"
-        name = port.get("name", "")
-        if not name and len(ports) > 1:
-            yield required(f"{place}.name", "")
-        elif name in seen:
-            yield duplicate(f"{place}.name", name)
-        elif name:
-            yield from each(f"{place}.name", name, names.dns_label(name))
-        seen.add(name)
+        if port.get("name") or len(ports) > 1:
+            yield from check_name(place, port.get("name", ""), seen, names.dns_label)
         number = port.get("port", 0)
         yield from each(f"{place}.port", number, names.port_number(number))
         if port["protocol"] not in PROTOCOLS:

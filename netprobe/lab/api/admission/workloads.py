@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from netprobe.manifests.workload import added_labels
@@ -73,65 +73,56 @@ def check_pod_spec(spec: Mapping[str, Any], path: str = "spec") -> Iterator[Fiel
             continue
         for index, container in enumerate(spec.get(kind) or ()):
             place = f"{path}.{kind}[{index}]"
-            name = container.get("name", "")
-            if name in seen:
-                yield duplicate(f"{place}.name", name)
-            seen.add(name)
-            yield from _check_container(container, place, host_network=bool(spec.get("hostNetwork")))
+            yield from check_name(place, container.get("name", ""), seen, names.dns_label)
+            if not container.get("image"):
+                yield required(f"{place}.image", "")
+            yield from _check_ports(container, place, host_network=bool(spec.get("hostNetwork")))
 
 
-def _check_container(container: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
-    name = container.get("name", "")
+def check_name(
+    path: str, name: str, seen: set[str], rule: Callable[[str], Iterable[str]]
+) -> Iterator[FieldError]:
+    """A name that is required, valid and not `seen` before; it is added to these."""
     if not name:
         yield required(f"{path}.name", "")
+    elif name in seen:
+        yield duplicate(f"{path}.name", name)
     else:
-        yield from each(f"{path}.name", name, names.dns_label(name))
-    if not container.get("image"):
-        yield required(f"{path}.image", "")
+        yield from each(f"{path}.name", name, rule(name))
+    seen.add(name)
+
+
+def _check_ports(container: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, port in enumerate(container.get("ports") or ()):
-        place = f"{path}.ports[{index}]"
-        yield from _check_port(port, place, host_network=host_network)
-        if port_name := port.get("name"):
-            if port_name in seen:
-                yield duplicate(f"{place}.name", port_name)
-            seen.add(port_name)
-
-
-def _check_port(port: Mapping[str, Any], path: str, *, host_network: bool) -> Iterator[FieldError]:
-    if name := port.get("name"):
-        yield from each(f"{path}.name", name, names.port_name(name))
-    number = port.get("containerPort", 0)
-    if not number:
-        yield required(f"{path}.containerPort", "")
-    else:
-        yield from each(f"{path}.containerPort", number, names.port_number(number))
-    if host_network and port.get("hostPort") not in {None, number}:
-        yield invalid(
-            f"{path}.containerPort", number, "must match `hostPort` when `hostNetwork` is set to true"
-        )
-    if port.get("protocol") not in PROTOCOLS:
-        yield not_supported(f"{path}.protocol", port.get("protocol", ""), PROTOCOLS)
+        place, number = f"{path}.ports[{index}]", port.get("containerPort", 0)
+        if port.get("name"):
+            yield from check_name(place, port["name"], seen, names.port_name)
+        if not number:
+            yield required(f"{place}.containerPort", "")
+        else:
+            yield from each(f"{place}.containerPort", number, names.port_number(number))
+        if host_network and port.get("hostPort") not in {None, number}:
+            problem = "must match `hostPort` when `hostNetwork` is set to true"
+            yield invalid(f"{place}.containerPort", number, problem)
+        if port.get("protocol") not in PROTOCOLS:
+            yield not_supported(f"{place}.protocol", port.get("protocol", ""), PROTOCOLS)
 
 
 def check_pod(pod: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[FieldError]:
     if old is None:
         yield from check_pod_spec(pod.get("spec") or {})
-        return
-    if _fixed(pod["spec"], old["spec"]) != _fixed(old["spec"], old["spec"]):
-        changeable = "spec.containers[*].image, spec.activeDeadlineSeconds and new spec.tolerations"
+    elif _fixed(pod["spec"], old["spec"]) != _fixed(old["spec"], old["spec"]):
+        changeable = "spec.containers[*].image, spec.activeDeadlineSeconds and spec.tolerations"
         yield forbidden("spec", f"pod updates may not change fields other than {changeable}")
 
 
 def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]:
     """A spec without the parts that may change; a node is assigned once."""
-    fixed = copy.deepcopy({k: v for k, v in spec.items() if k != "activeDeadlineSeconds"})
+    changeable = {"activeDeadlineSeconds", "tolerations", *(() if "nodeName" in old else ("nodeName",))}
+    fixed = copy.deepcopy({key: value for key, value in spec.items() if key not in changeable})
     for container in (*fixed.get("containers", ()), *fixed.get("initContainers", ())):
         container.pop("image", None)
-    before = old.get("tolerations") or []
-    fixed["tolerations"] = [t for t in spec.get("tolerations") or [] if t in before]
-    if "nodeName" not in old:
-        fixed.pop("nodeName", None)
     return fixed
 
 
