@@ -77,10 +77,8 @@ async def measure(spawner: Spawner, pods: int) -> dict[str, float]:
     figures["policies"] = len(policies)
     members = {}
     for spec in specs:
-        placed = await network.place(spec)
-        members[spec.ref] = PolicyPod(
-            spec.ref, labels[spec.ref], placed.addresses, spec.ports, placed.node.name
-        )
+        addresses = await network.place(spec)
+        members[spec.ref] = PolicyPod(spec.ref, labels[spec.ref], addresses, spec.ports, spec.node)
     lap("place all")
     namespaces: dict[str, dict[str, str]] = {spec.ref.namespace: {} for spec in specs}
     state = NetworkState(namespaces, members, policies)

@@ -13,19 +13,27 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import logging
 import os
+import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netprobe.errors import LabError, NetprobeError
 from netprobe.lab.fabric import kernel, world
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.home import PROCESS, Home
+from netprobe.lab.home import PROCESS, READY, Home
 from netprobe.lab.options import LabOptions
 
+if TYPE_CHECKING:
+    import asyncio
+
 Say = Callable[[str], None]
+log = logging.getLogger("netprobe.lab")
 
 
 def _say_on(fd: int) -> Say:
@@ -62,7 +70,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log_to(home.log)
         os.chdir("/")  # the user's folder can be unmounted while the lab runs
         listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        run = _daemon(options, home, listening, say, arguments.hold_fd)
+
+        def run(spawner: Spawner) -> int:
+            _speed_up_imports()
+            import asyncio
+
+            serving = _serve(spawner, options, home, listening=listening, say=say, hold=arguments.hold_fd)
+            status = asyncio.run(serving)
+            home.remove()
+            return status
+
         pid, proceed = world.enter(run, say)
         home.claim(pid)
     except (LabError, OSError) as error:
@@ -84,28 +101,65 @@ def _log_to(path: Path) -> None:
     os.close(null)
 
 
-def _daemon(
-    options: LabOptions, home: Home, listening: socket.socket, say: Say, hold: int | None
-) -> Callable[[Spawner], int]:
-    """What PID 2 does."""
+async def _serve(
+    spawner: Spawner, options: LabOptions, home: Home, *, listening: socket.socket, say: Say, hold: int | None
+) -> int:
+    """What PID 2 does: start everything, report that, run until a signal, stop everything; the exit status.
 
-    def run(spawner: Spawner) -> int:
-        _speed_up_imports()
-        import asyncio
+    `hold`: a pipe; when it is closed the lab ends, as after SIGTERM.
+    """
+    import asyncio
 
-        from netprobe.lab import service
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _raise_file_limit()
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    if hold is not None:
+        loop.add_reader(hold, lambda: _note_end(loop, hold, ending))
+    async with contextlib.AsyncExitStack() as down:
+        try:
+            from netprobe.lab.api import serve as serve_api
+            from netprobe.lab.api.bootstrap import install_dns
+            from netprobe.lab.fabric.network import LabNetwork
 
-        status = asyncio.run(service.serve(spawner, options, home, listening=listening, say=say, hold=hold))
-        home.remove()
-        return status
+            network = await LabNetwork.open(spawner, options)
+            down.push_async_callback(network.close)
+            server = await serve_api(listening, network, options.name, home.path)
+            down.push_async_callback(server.close)
+            install_dns(server.store)
+        except LabError as error:
+            say(str(error))
+            return LabError.exit_status
+        except Exception as error:
+            say(f"the lab did not start: {type(error).__name__}: {error}")
+            raise
+        log.info("lab %s is ready", options.name)
+        say(READY)
+        gc.freeze()  # everything imported and created so far stays
+        gc.enable()
+        await ending.wait()
+        log.info("lab %s ends", options.name)
+    return 0
 
-    return run
+
+def _note_end(loop: asyncio.AbstractEventLoop, hold: int, ending: asyncio.Event) -> None:
+    if not os.read(hold, 4096):
+        loop.remove_reader(hold)
+        ending.set()
+
+
+def _raise_file_limit() -> None:
+    """A pod takes a handful of descriptors: its namespace, its listeners, its connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _speed_up_imports() -> None:
     """Two settings that save a fifth of the lab's start.
 
-    Imported objects live as long as the process, so the garbage collector can wait (service.py turns it on
+    Imported objects live as long as the process, so the garbage collector can wait (`_serve` turns it on
     again). aiohttp reads the machine's certificates on import, for client calls that a lab never makes.
     """
     gc.disable()

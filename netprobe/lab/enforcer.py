@@ -46,17 +46,16 @@ class StatePusher:
     If it waited, a change that comes while another one lags would lag twice as long.
     """
 
+    _newest: asyncio.Task[None]
+
     def __init__(self, store: Store, fabric: Fabric) -> None:
         self._store = store
         self._fabric = fabric
         self._members: dict[PodRef, PolicyPod] = {}
         self._objects: dict[Resource, list[Object]] = {}
         self._records: dict[tuple[str, str], _Installed | None] = {}  # by uid and resourceVersion
-        self._wanted = 1
-        self._done = 0
-        self._changed = asyncio.Event()
-        self._pushed = asyncio.Condition()
-        self._changed.set()
+        self._group: asyncio.TaskGroup | None = None
+        self._begun = True  # the newest push: a change needs another one
         store.listen(self._note)
 
     def put(self, member: PolicyPod) -> None:
@@ -73,10 +72,8 @@ class StatePusher:
             self._touch()
 
     async def caught_up(self) -> None:
-        """Returns once the kernel does what the state says now."""
-        wanted = self._wanted
-        async with self._pushed:
-            await self._pushed.wait_for(lambda: self._done >= wanted)
+        """Return once the kernel does what the state says now."""
+        await asyncio.shield(self._newest)
 
     def state(self) -> NetworkState:
         """The state at this moment. What did not change is the very same object as before."""
@@ -98,22 +95,19 @@ class StatePusher:
 
     async def run(self) -> None:
         """Push for ever."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await self._changed.wait()
-                self._changed.clear()
-                group.create_task(self._push(self._wanted, self.state()))
+        async with asyncio.TaskGroup() as self._group:
+            self._touch()
+            await asyncio.get_running_loop().create_future()
 
-    async def _push(self, wanted: int, state: NetworkState) -> None:
-        try:
-            await self._fabric.enforce(state)
-        except LabError:
-            logger.exception("the network could not be changed; trying again")
-            asyncio.get_running_loop().call_later(_RETRY_S, self._changed.set)
-            return
-        async with self._pushed:
-            self._done = max(self._done, wanted)
-            self._pushed.notify_all()
+    async def _push(self) -> None:
+        """Enforce the state as it is now; if that fails, try the newest again and again."""
+        self._begun = True
+        while True:
+            try:
+                return await self._fabric.enforce(self.state())
+            except LabError:
+                logger.exception("the network could not be changed; trying again")
+            await asyncio.sleep(_RETRY_S)
 
     def _all(self, resource: Resource) -> list[Object]:
         """The objects of a kind that the network knows of; listed again only after a change."""
@@ -144,8 +138,9 @@ class StatePusher:
         return [record for record in self._records.values() if record is not None]
 
     def _touch(self) -> None:
-        self._wanted += 1
-        self._changed.set()
+        if self._group is not None and self._begun:
+            self._begun = False
+            self._newest = self._group.create_task(self._push())
 
     def _note(self, change: StoredChange) -> None:
         if change.resource is DEFINITIONS:  # objects of a kind that is no longer served are gone

@@ -21,7 +21,7 @@ from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
-from netprobe.lab.fabric.state import Fabric, FabricPod, PlacedPod, PolicyPod
+from netprobe.lab.fabric.state import Fabric, FabricPod, LabNode, PolicyPod
 from netprobe.lab.placement import HostPorts
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.labels import labels_of_pod
@@ -36,7 +36,7 @@ class _Local:
     """A pod that is up. With the host network, `addresses` are its node's."""
 
     uid: str
-    placement: PlacedPod
+    node: LabNode
     started_at: float
     addresses: tuple[Address, ...]
 
@@ -87,20 +87,19 @@ class Kubelet(Controller[ObjectKey]):
     async def _bring_up(self, key: ObjectKey, pod: Object) -> float | None:
         try:
             spec = self._spec(key, pod)
-            placed = await self._fabric.place(spec)
+            addresses = await self._fabric.place(spec)
         except (LabError, ValueError) as error:
             self._reserved.pop(key, None)
             self._unschedulable(key, pod, str(error))
             return _RETRY_S
-        addresses = placed.node.addresses if spec.host_network else placed.addresses
-        local = _Local(pod["metadata"]["uid"], placed, asyncio.get_running_loop().time(), addresses)
+        node = next(node for node in self._fabric.nodes if node.name == spec.node)
+        local = _Local(pod["metadata"]["uid"], node, asyncio.get_running_loop().time(), addresses)
         self._local[key] = local
         self._show(pod, local)
-        node = placed.node.name
         if "nodeName" not in pod["spec"]:
-            message = f"Successfully assigned {key.namespace}/{key.name} to {node}"
+            message = f"Successfully assigned {key.namespace}/{key.name} to {node.name}"
             self.operations.record(pod, "Scheduled", message, component="default-scheduler")
-        self.operations.modify(PODS, key, lambda obj: podstatus.scheduled(obj, node, now()), "status")
+        self.operations.modify(PODS, key, lambda obj: podstatus.scheduled(obj, node.name, now()), "status")
         await self._enforcer.caught_up()
         try:
             await self._fabric.start(PodRef(*key))
@@ -114,7 +113,7 @@ class Kubelet(Controller[ObjectKey]):
         if current is None or current.object["metadata"]["uid"] != local.uid:
             return 0.0  # gone meanwhile: come back to clean up
         self.operations.modify(
-            PODS, key, lambda obj: podstatus.running(obj, placed, addresses, now()), "status"
+            PODS, key, lambda obj: podstatus.running(obj, node, addresses, now()), "status"
         )
         for container in pod["spec"]["containers"]:
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
@@ -187,7 +186,7 @@ class Kubelet(Controller[ObjectKey]):
                 labels=labels_of_pod(metadata["namespace"], account, metadata.get("labels") or {}),
                 addresses=local.addresses,
                 ports=podstatus.ports(pod),
-                node=local.placement.node.name,
+                node=local.node.name,
                 host_network=bool(pod["spec"].get("hostNetwork")),
                 external=metadata["namespace"] == OUTSIDE,
                 account=account,

@@ -7,7 +7,7 @@ from typing import Any
 
 from netprobe.lab import agnhost
 from netprobe.lab.api.admission.workloads import COMPLETES
-from netprobe.lab.fabric.state import PlacedPod
+from netprobe.lab.fabric.state import LabNode
 from netprobe.manifests.pod import ports_of
 from netprobe.model.flow import Address, ContainerPort, Protocol
 from netprobe.model.objects import Object
@@ -107,13 +107,12 @@ def unschedulable(pod: Object, why: str, at: str) -> None:
     status["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
 
 
-def running(pod: Object, placement: PlacedPod, addresses: Sequence[Address], at: str) -> None:
+def running(pod: Object, node: LabNode, addresses: Sequence[Address], at: str) -> None:
     """All containers run; `addresses` are the pod's own, in order of preference."""
     status = pod["status"]
-    node = placement.node.addresses
     status["phase"] = "Running"
-    status["hostIP"] = str(node[0])
-    status["hostIPs"] = [{"ip": str(address)} for address in node]
+    status["hostIP"] = str(node.addresses[0])
+    status["hostIPs"] = [{"ip": str(address)} for address in node.addresses]
     if addresses:
         status["podIP"] = str(addresses[0])
         status["podIPs"] = [{"ip": str(address)} for address in addresses]

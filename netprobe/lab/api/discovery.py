@@ -50,20 +50,9 @@ def document(catalog: Catalog, path: str) -> Mapping[str, Any] | None:
         case ["apis"]:
             listed = [_group(name, versions) for name, versions in groups.items()]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-        case ["apis", group] if group in groups:
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, groups[group])}
         case ["apis", group, version_] if version_ in groups.get(group, ()):
             return _resource_list(catalog, group, version_)
     return None
-
-
-def root(catalog: Catalog) -> dict[str, list[str]]:
-    """The paths that exist, for `kubectl get --raw /`."""
-    paths = ["/api", "/api/v1", "/apis"]
-    for group, versions in catalog.groups().items():
-        paths += [f"/apis/{group}", *(f"/apis/{group}/{one}" for one in versions)]
-    more = ("healthz", "livez", "openapi/v2", "openapi/v3", "readyz", "version")
-    return {"paths": [*paths, *(f"/{one}" for one in more)]}
 
 
 def _group(group: str, names: list[str]) -> dict[str, Any]:
@@ -71,61 +60,43 @@ def _group(group: str, names: list[str]) -> dict[str, Any]:
     return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-_OTHERS: dict[str, tuple[str, list[str]]] = {
-    "attach": ("PodAttachOptions", ["create", "get"]),
-    "ephemeralcontainers": ("Pod", ["get", "patch", "update"]),
-    "exec": ("PodExecOptions", ["create", "get"]),
-    "log": ("Pod", ["get"]),
-    "portforward": ("PodPortForwardOptions", ["create", "get"]),
+_CHANGE = ["get", "patch", "update"]
+_STREAM = ["create", "get"]
+_SUBRESOURCES: dict[str, tuple[str, list[str]]] = {  # kind ("": that of the resource) and verbs
+    "attach": ("PodAttachOptions", _STREAM),
+    "ephemeralcontainers": ("", _CHANGE),
+    "exec": ("PodExecOptions", _STREAM),
+    "log": ("", ["get"]),
+    "portforward": ("PodPortForwardOptions", _STREAM),
+    "scale": (SCALE.kind, _CHANGE),
+    "status": ("", _CHANGE),
 }
-
-
-def _subresources(resource: Resource) -> list[tuple[str, str, list[str]]]:
-    """Name, kind and verbs of each."""
-    found = [(name, *_OTHERS[name]) for name in resource.others]
-    if resource.status:
-        found.append(("status", resource.kind, ["get", "patch", "update"]))
-    if resource.scale:
-        found.append(("scale", SCALE.kind, ["get", "patch", "update"]))
-    return sorted(found)
-
-
-def _names(resource: Resource) -> dict[str, Any]:
-    """The optional names of a resource."""
-    names = {"shortNames": resource.short.split(), "categories": ["all"] if resource.in_all else []}
-    return {key: value for key, value in names.items() if value}
 
 
 def _resource_list(catalog: Catalog, group: str, version_: str) -> dict[str, Any]:
     listed: list[dict[str, Any]] = []
     for resource in catalog.of_version(group, version_):
+        own = {"namespaced": resource.namespaced, "kind": resource.kind}
         listed.append(
             {
                 "name": resource.plural,
                 "singularName": resource.singular,
-                "namespaced": resource.namespaced,
-                "kind": resource.kind,
+                "shortNames": resource.short.split(),
+                "categories": ["all"] if resource.in_all else [],
+                **own,
                 "verbs": list(resource.verbs),
-                **_names(resource),
             }
         )
-        for name, kind, verbs in _subresources(resource):
-            own = {"group": SCALE.group, "version": SCALE.version} if kind == SCALE.kind else {}
-            listed.append(
-                {
-                    "name": f"{resource.plural}/{name}",
-                    "singularName": "",
-                    "namespaced": resource.namespaced,
-                    "kind": kind,
-                    "verbs": verbs,
-                    **own,
-                }
-            )
-    group_version = f"{group}/{version_}" if group else version_
+        for subresource in resource.subresources:
+            kind, verbs = _SUBRESOURCES[subresource]
+            names = {"name": f"{resource.plural}/{subresource}", "singularName": ""}
+            if subresource == "scale":
+                names |= {"group": SCALE.group, "version": SCALE.version}
+            listed.append({**names, **own, "kind": kind or resource.kind, "verbs": verbs})
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
-        "groupVersion": group_version,
+        "groupVersion": f"{group}/{version_}" if group else version_,
         "resources": listed,
     }
 

@@ -24,7 +24,6 @@ from netprobe.lab.api.status import ApiError, expired
 from netprobe.lab.api.store import Store, Stored, StoredChange
 
 _PAGES_KEPT = 64
-_BOOKMARK_EVERY_S = 60.0
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 _EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You must start a new "
@@ -133,10 +132,9 @@ class WatchStream:
         columns, self._columns = self._columns, False
         return _line(type_, table.of_list(self._resource, [stored], metadata, self._include, columns=columns))
 
-    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
-        metadata: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
-        if annotations:
-            metadata["annotations"] = annotations
+    def bookmark(self, revision: int) -> bytes:
+        """The end of the objects that exist when a watch begins."""
+        metadata = {"resourceVersion": str(revision), "annotations": _INITIAL_END}
         if self._include is not None:
             return _line("BOOKMARK", table.empty(metadata))
         obj = {"kind": self._resource.kind, "apiVersion": self._api_version, "metadata": metadata}
@@ -169,14 +167,11 @@ async def watch(
         state = [s for s in store.items(target.resource, target.namespace) if test(s.object)]
         lines = [stream.line("ADDED", stored) for stored in state]
         if "sendInitialEvents" in request.query:
-            lines.append(stream.bookmark(seen, _INITIAL_END))
+            lines.append(stream.bookmark(seen))
         await response.write(b"".join(lines))
     else:
         seen = since or seen
-    bookmarks = requests.flag(request, "allowWatchBookmarks")
-    sending = _send_changes(
-        response, store, target.resource, stream, seen=seen, seconds=seconds, bookmarks=bookmarks
-    )
+    sending = _send_changes(response, store, target.resource, stream, seen=seen, seconds=seconds)
     if not cut_after_s:
         await sending
         return response
@@ -195,31 +190,25 @@ async def _send_changes(
     *,
     seen: int,
     seconds: float,
-    bookmarks: bool,
 ) -> None:
     """Send what comes after the revision `seen`, for some seconds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    next_bookmark = loop.time() + _BOOKMARK_EVERY_S if bookmarks else end
     while True:
         try:
             changes = store.since(resource, seen)
         except ApiError as error:
             await response.write(_line("ERROR", error.status()))
             return
-        lines = [line for change in changes for line in stream.lines(change)]
         # Whatever happens to other kinds, nothing of this one up to now is unread.
         seen = max(seen, store.revision)
-        if bookmarks and loop.time() >= min(next_bookmark, end):
-            next_bookmark = loop.time() + _BOOKMARK_EVERY_S
-            lines.append(stream.bookmark(seen))
-        if lines:
+        if lines := [line for change in changes for line in stream.lines(change)]:
             await response.write(b"".join(lines))
         if loop.time() >= end:
             return
         if store.newest(resource) <= seen:
             change = store.wait(resource)
             try:
-                await asyncio.wait([change], timeout=max(0.0, min(end, next_bookmark) - loop.time()))
+                await asyncio.wait([change], timeout=max(0.0, end - loop.time()))
             finally:
                 change.cancel()

@@ -132,18 +132,10 @@ async def body(request: web.BaseRequest, by: Writer) -> Any:
 
 
 async def options(request: web.BaseRequest) -> dict[str, Any]:
-    """DeleteOptions: the body, completed by the query."""
+    """DeleteOptions, which may be missing."""
     data = await request.read()
     read: Any = bodies.parse(data, content_type(request), []) if data.strip() else {}
-    read = ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
-    given: dict[str, Any] = {}
-    if "gracePeriodSeconds" in request.query:
-        given["gracePeriodSeconds"] = number(request, "gracePeriodSeconds", 0)
-    if "orphanDependents" in request.query:
-        given["orphanDependents"] = flag(request, "orphanDependents")
-    if "propagationPolicy" in request.query:
-        given["propagationPolicy"] = request.query["propagationPolicy"]
-    return {**given, **read}
+    return ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
 
 
 def shown(request: web.BaseRequest, target: RequestTarget, stored: Stored) -> Any:

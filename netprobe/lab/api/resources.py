@@ -76,6 +76,11 @@ class Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
+    def subresources(self) -> list[str]:
+        own = (*(["status"] if self.status else []), *(["scale"] if self.scale else []))
+        return sorted((*self.others, *own))
+
+    @property
     def stored(self) -> bool:
         return "get" in self.verbs
 

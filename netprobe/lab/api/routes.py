@@ -107,8 +107,6 @@ class RequestRouter:
         path, catalog = request.path, self._operations.store.catalog
         if path.startswith(_HEALTH):
             return web.Response(text="ok")
-        if path == "/":
-            return reply(discovery.root(catalog))
         if path == "/version":
             return reply(discovery.version())
         if path in {RULES, TRACE}:

@@ -22,7 +22,10 @@ from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.routes import RequestRouter
 from netprobe.lab.api.store import Store
-from netprobe.lab.controllers import controllers
+from netprobe.lab.controllers.cleanup import GarbageCollector, Namespaces
+from netprobe.lab.controllers.deployments import Deployments
+from netprobe.lab.controllers.endpoints import Endpoints
+from netprobe.lab.controllers.workloads import WORKLOADS, WorkloadController
 from netprobe.lab.enforcer import StatePusher
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
@@ -118,7 +121,11 @@ async def serve(
     loops: list[Loop] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
-        *controllers(operations, own.certificate.decode()),
+        Namespaces(operations, own.certificate.decode()),
+        GarbageCollector(operations),
+        Deployments(operations),
+        *(WorkloadController(operations, workload) for workload in WORKLOADS),
+        Endpoints(operations),
     ]
     bootstrap(operations, fabric)
     routes = RequestRouter(operations, fabric, token)

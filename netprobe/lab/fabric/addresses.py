@@ -11,8 +11,8 @@ address is reused as late as possible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from netprobe.errors import LabError
@@ -55,52 +55,30 @@ def dns(version: int) -> str:
     return "10.96.0.10" if version == 4 else "fd00:10:96::a"
 
 
-@dataclass(slots=True)
-class _Block:
-    number: int
-    next: int = 0
-    used: set[int] = field(default_factory=set)
-
-    def take(self) -> int | None:
-        for step in range(_IN_A_BLOCK):
-            host = (self.next + step) % _IN_A_BLOCK + 1
-            if host not in self.used:
-                self.used.add(host)
-                self.next = host % _IN_A_BLOCK
-                return host
-        return None
-
-
 class Addresses:
     """Hands out the addresses of pods, and checks those of external hosts."""
 
     def __init__(self, nodes: Sequence[LabNode], families: Sequence[IPFamily]) -> None:
         self._versions = versions(families)
-        self._blocks = {node.name: [_Block(number)] for number, node in enumerate(nodes, 1)}
+        self._free = {node.name: deque(_places(number)) for number, node in enumerate(nodes, 1)}
         self._spare = list(range(len(nodes) + 1, _LAST_BLOCK + 1))
-        self._taken: dict[Address, tuple[_Block, int] | None] = {}
+        self._taken: dict[Address, tuple[str, tuple[int, int]] | None] = {}  # node, and place in a block
 
-    def take(self, node_name: str) -> tuple[tuple[Address, ...], int | None]:
+    def take(self, node: str) -> tuple[tuple[Address, ...], int | None]:
         """Addresses for a pod on a node, and the block that the node got for it, if it needed a new one."""
-        blocks = self._blocks[node_name]
         new = None
-        for candidate in blocks:
-            if (host := candidate.take()) is not None:
-                break
-        else:
+        if not self._free[node]:
             if not self._spare:
                 raise LabError("the lab's pod network is full")
             new = self._spare.pop()
-            candidate = _Block(new)
-            blocks.append(candidate)
-            host = candidate.take() or 1
-        number = candidate.number
+            self._free[node].extend(_places(new))
+        number, host = place = self._free[node].popleft()
         both: dict[int, Address] = {
             4: IPv4Address(f"10.244.{number}.{host}"),
             6: IPv6Address(f"fd00:10:244:{number:x}::{host:x}"),
         }
         addresses = tuple(both[version] for version in self._versions)
-        self._taken.update(dict.fromkeys(addresses, (candidate, host)))
+        self._taken.update(dict.fromkeys(addresses, (node, place)))
         return addresses, new
 
     def claim(self, addresses: Sequence[Address]) -> None:
@@ -117,6 +95,10 @@ class Addresses:
         self._taken.update(dict.fromkeys(addresses))
 
     def give_back(self, addresses: Sequence[Address]) -> None:
-        for address in addresses:
-            if place := self._taken.pop(address, None):
-                place[0].used.discard(place[1])
+        taken = {self._taken.pop(address, None) for address in addresses}
+        for node, place in filter(None, taken):
+            self._free[node].append(place)
+
+
+def _places(block: int) -> Iterator[tuple[int, int]]:
+    return ((block, host) for host in range(1, _IN_A_BLOCK + 1))

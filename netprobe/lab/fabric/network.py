@@ -29,7 +29,7 @@ from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
+from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState
 from netprobe.lab.fabric.table import NftTable
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
@@ -183,7 +183,7 @@ class LabNetwork:
 
     # Pods
 
-    async def place(self, pod: FabricPod) -> PlacedPod:
+    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
         if pod.ref in self._pods or pod.ref in self._placing:
             raise LabError(f"{pod.ref} is in the lab already")
         node = next((node for node in self.nodes if node.name == pod.node), None)
@@ -224,7 +224,7 @@ class LabNetwork:
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
         self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
-        return PlacedPod(node, placed)
+        return placed
 
     async def enforce(self, state: NetworkState) -> None:
         self._state, self._zone = state, None

@@ -42,14 +42,6 @@ class FabricPod:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedPod:
-    """Where a pod was placed."""
-
-    node: LabNode
-    addresses: tuple[Address, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class PolicyPod:
     """A pod as policies see it; `account_labels` are those of its service account, {} if that is unknown."""
 
@@ -127,10 +119,11 @@ class Fabric(Protocol):
 
     nodes: Sequence[LabNode]
 
-    async def place(self, pod: FabricPod) -> PlacedPod:
-        """Choose the addresses; the pod cannot send yet. LabError if they are taken, or without such a node.
+    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
+        """Choose the addresses of a pod, which cannot send yet.
 
-        A pod with `host_network` has its node's addresses. An external host needs `addresses`.
+        LabError if they are taken, or without such a node. A pod with `host_network` has its node's
+        addresses. An external host needs `addresses`.
         """
 
     async def enforce(self, state: NetworkState) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState, PlacedPod
-from netprobe.model.flow import PodRef
+from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState
+from netprobe.model.flow import Address, PodRef
 
 
 class MemoryProcess:
@@ -49,7 +49,7 @@ class MemoryFabric:
         LabNode("n2", (IPv4Address("172.31.255.2"),)),
     )
     events: list[tuple[str, object]] = field(default_factory=list)
-    placed: dict[PodRef, PlacedPod] = field(default_factory=dict)
+    placed: dict[PodRef, FabricPod] = field(default_factory=dict)
     processes: list[MemoryProcess] = field(default_factory=list)
     enforced: asyncio.Event = field(default_factory=asyncio.Event)  # set at each change
 
@@ -58,17 +58,15 @@ class MemoryFabric:
         """The newest."""
         return next(what for kind, what in reversed(self.events) if isinstance(what, NetworkState))
 
-    async def place(self, pod: FabricPod) -> PlacedPod:
+    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
         if pod.ref in self.placed:
             raise LabError(f"{pod.ref} is placed already")
-        names = [node.name for node in self.nodes]
-        node = self.nodes[names.index(pod.node)] if pod.node else self.nodes[len(self.placed) % len(names)]
-        number = len(self.events) + 1
-        address = IPv4Address("10.244.1.0") + number
-        placement = PlacedPod(node, pod.addresses or (address,))
-        self.placed[pod.ref] = placement
+        node = next(node for node in self.nodes if node.name == pod.node)
+        self.placed[pod.ref] = pod
         self.events.append(("place", pod.ref))
-        return placement
+        if pod.host_network:
+            return node.addresses
+        return pod.addresses or (IPv4Address("10.244.1.0") + len(self.events),)
 
     async def enforce(self, state: NetworkState) -> None:
         self.events.append(("enforce", state))

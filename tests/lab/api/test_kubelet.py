@@ -177,7 +177,7 @@ async def test_pods_that_want_the_same_host_port_run_on_different_nodes(api: Api
     for name in ("one", "two"):
         await api.pod(name, {"containers": [container]})
         await api.ready(name)
-        nodes |= {placed.node.name for ref, placed in api.fabric.placed.items() if ref == api.ref(name)}
+        nodes |= {placed.node for ref, placed in api.fabric.placed.items() if ref == api.ref(name)}
     assert nodes == {"n1", "n2"}
     await api.pod("three", {"containers": [container]})
     pending = await api.until(f"{PODS}/three", lambda pod: pod["status"].get("conditions"))

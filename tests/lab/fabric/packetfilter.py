@@ -16,7 +16,7 @@ from typing import Any
 
 from netprobe.lab.fabric import addresses as plan
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PlacedPod, PolicyPod
+from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.cluster import Cluster, Service
@@ -238,7 +238,7 @@ class PacketFilter:
         self._rules: dict[str, _Rules] = {}
         self._state: Any = None
 
-    async def place(self, pod: FabricPod) -> PlacedPod:
+    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
         node = next(node for node in self.nodes if node.name == pod.node)
         placed = pod.addresses
         if pod.external:
@@ -249,7 +249,7 @@ class PacketFilter:
             placed, _ = self._addresses.take(node.name)
         link = None if pod.external or pod.host_network else f"p{next(self._numbers)}"
         self._pods[pod.ref] = (pod, link)
-        return PlacedPod(node, placed)
+        return placed
 
     async def start(self, ref: PodRef) -> None:
         assert ref in self._pods

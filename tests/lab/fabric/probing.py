@@ -116,9 +116,9 @@ class World:
             addresses=tuple(ip_address(text) for text in external),
             annotations=annotations or {},
         )
-        placed = await self.network.place(spec)
+        addresses = await self.network.place(spec)
         self.members[ref] = PolicyPod(
-            ref, labels or {}, placed.addresses, spec.ports, placed.node.name, host_network, bool(external)
+            ref, labels or {}, addresses, spec.ports, node, host_network, bool(external)
         )
         return ref
 
