@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,36 +13,23 @@ import pytest
 from netprobe.lab import Lab
 
 ROOT = Path(__file__).parent.parent
-SUITE = ROOT / "manifests" / "two-tier" / "suite.yaml"
+PLUGIN = ("-p", "netprobe.pytest_plugin", "-p", "no:cacheprovider")
 
-pytestmark = pytest.mark.lab
-
-
-def run_pytest(folder: Path, *words: str, plugins: Sequence[str] = ()) -> tuple[int, str]:
-    """Exit status and output of pytest in that folder, with the plugin and nothing that is installed here."""
-    loaded = [word for plugin in ("netprobe.pytest_plugin", *plugins) for word in ("-p", plugin)]
-    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
-    words = (sys.executable, "-m", "pytest", *loaded, "-p", "no:cacheprovider", *words)
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
+pytest_plugins = ["pytester"]
 
 
-def example_project(folder: Path) -> None:
-    """The files of docs/pytest.md."""
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """The files of docs/pytest.md in the working directory; no plugin is loaded that is not named."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "")
     page = (ROOT / "docs" / "pytest.md").read_text()
     blocks = re.findall(r"^`([\w/]+\.\w+)`(?:(?!```).)*?```\w+\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     for name, text in blocks:
-        path = folder / name
+        path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    return pytester
 
 
 def test_the_plugin_is_an_entry_point() -> None:
@@ -58,43 +43,51 @@ def test_the_plugin_imports_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
 
-def test_the_example_project_passes_with_two_workers_and_warnings_as_errors(tmp_path: Path) -> None:
-    example_project(tmp_path)
-    status, output = run_pytest(tmp_path, "-n", "2", "-v", "-W", "error", plugins=["xdist.plugin"])
-    assert status == 0, output
-    assert "shop/web -> shop/db:5432" in output
-    assert "4 passed" in output  # two flows and two functions
+@pytest.mark.lab
+def test_the_example_project_passes_with_two_workers_and_warnings_as_errors(
+    project: pytest.Pytester, lab: Lab
+) -> None:
+    workers = ("-p", "xdist.plugin", "-n", "2", "-W", "error")
+    result = project.runpytest_subprocess(*PLUGIN, *workers, "-v", "--netprobe-lab", lab.name)
+    result.assert_outcomes(passed=4)  # two flows and two functions
+    result.stdout.fnmatch_lines("*shop/web -> shop/db:5432*")
 
 
-def test_a_failure_shows_verdicts_and_the_deciding_policy(lab: Lab, tmp_path: Path) -> None:
-    example_project(tmp_path)
-    suite = tmp_path / "network" / "shop.yaml"
+@pytest.mark.lab
+def test_labs_of_its_own_and_a_failure_with_verdicts_and_the_deciding_policy(
+    project: pytest.Pytester,
+) -> None:
+    """No cluster is named, so the suite and the fixture each start a lab."""
+    suite = project.path / "network" / "shop.yaml"
     suite.write_text(suite.read_text().replace("port: 5432, verdict: allow", "port: 5432, verdict: deny"))
-    status, output = run_pytest(tmp_path, "network/shop.yaml", "--netprobe-lab", lab.name)
-    assert status == 1
-    assert "shop/web -> shop/db:5432/TCP: declared deny, simulated allow, observed allow" in output
-    assert "ingress: shop/db-from-web rule 0 allows" in output
-    assert "1 failed, 1 passed" in output
+    result = project.runpytest_inprocess(*PLUGIN, "network/shop.yaml", "test_network.py", "-k", "not quickly")
+    result.assert_outcomes(failed=1, passed=2, deselected=1)
+    result.stdout.fnmatch_lines(
+        [
+            "shop/web -> shop/db:5432/TCP: declared deny, simulated allow, observed allow",
+            "*ingress: shop/db-from-web rule 0 allows",
+        ]
+    )
 
 
-def test_an_unreadable_suite_is_an_error_of_collection_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "suite.yaml").write_text("kind: ConnectivitySuite\ntopolgy: {}\n")
-    status, output = run_pytest(tmp_path, "suite.yaml")
-    assert status == 2
-    assert "suite.yaml:2" in output
-    assert "Traceback" not in output
+def test_a_cluster_that_is_named_is_for_the_run_alone(project: pytest.Pytester) -> None:
+    """The flows of a suite with a topology are collected without it."""
+    result = project.runpytest_inprocess(*PLUGIN, "network/shop.yaml", "--netprobe-kubeconfig", "nowhere")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines("*netprobe: nowhere: *")
 
 
-def test_files_that_nobody_named_and_other_kinds_are_left_alone(tmp_path: Path) -> None:
-    example_project(tmp_path)
-    (tmp_path / "pyproject.toml").unlink()
-    (tmp_path / "test_network.py").unlink()
-    assert "no tests ran" in run_pytest(tmp_path)[1]
-    assert run_pytest(tmp_path, "network/policies/shop.yaml")[0] != 0
+def test_an_unreadable_suite_is_an_error_of_collection_with_its_line(project: pytest.Pytester) -> None:
+    suite = project.makefile(".yaml", suite="kind: ConnectivitySuite\ntopolgy: {}\n")
+    result = project.runpytest_inprocess(*PLUGIN, suite)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines("*suite.yaml:2*")
+    result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_suite_runs_on_the_cluster_that_is_named(lab: Lab, tmp_path: Path) -> None:
-    example_project(tmp_path)
-    named = ("--netprobe-kubeconfig", str(lab.kubeconfig))
-    status, output = run_pytest(tmp_path, "network/shop.yaml", *named)
-    assert (status, "2 passed" in output) == (0, True), output
+def test_files_that_nobody_named_and_other_kinds_are_left_alone(project: pytest.Pytester) -> None:
+    (project.path / "pyproject.toml").unlink()
+    (project.path / "test_network.py").unlink()
+    assert project.runpytest_inprocess(*PLUGIN).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    policies = project.runpytest_inprocess(*PLUGIN, "network/policies/shop.yaml")
+    assert policies.ret == pytest.ExitCode.USAGE_ERROR

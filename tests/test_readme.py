@@ -15,7 +15,7 @@ from netprobe.suite import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-WITHOUT_CLUSTER = "simulate|explain|lint|impact|generate|graph"
+WITHOUT_CLUSTER = "simulate|explain|lint|impact|generate"  # no output of graph is shown
 OFFLINE = re.findall(rf"^\$ netprobe ((?:{WITHOUT_CLUSTER}) [^#\n]+)", README, re.MULTILINE)
 
 
