@@ -1,8 +1,9 @@
-"""Random suites with random mistakes: no suggestion breaks a declared flow, and together they solve all."""
+"""The examples with random mistakes: no suggestion breaks a declared flow, and together they solve all."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,20 +20,17 @@ from netprobe.run.resolve import after, differs
 from netprobe.run.steps import advisor
 from netprobe.simulate import CALICO
 from netprobe.suite import load
-from tests.explain import mixed, webshops
+from tests.explain.mistakes import MISTAKES, make_mistakes
+from tests.scenarios import MANIFESTS
+
+SEEDS = range(7)
 
 
-def shop(seed: int, folder: Path, *, kinds: bool = False) -> Path:
-    """A suite with mistakes in its policies; `kinds`: policies of all kinds."""
+def example(name: str, seed: int, folder: Path) -> list[str]:
+    """An example with two to four mistakes in its policies, in an empty folder; returns the mistakes."""
+    shutil.copytree(MANIFESTS / name, folder, dirs_exist_ok=True)
     rng = Random(seed)  # noqa: S311 (a test)
-    made = webshops.suite(rng)
-    found = webshops.policies(made)
-    if kinds:
-        mixed.mix(rng, made, found)
-        mixed.mistakes(rng, made, found, rng.randint(1, 3))
-    else:
-        webshops.mistakes(rng, found, rng.randint(1, 4))
-    return webshops.write(folder, made, found, rng)
+    return make_mistakes(folder / "policies", rng, rng.randint(2, 4))
 
 
 def wrong(moment: SimulatedMoment) -> set[Flow]:
@@ -41,37 +39,42 @@ def wrong(moment: SimulatedMoment) -> set[Flow]:
     return {flow for flow in moment.declared if differs(moment, flow, decide(flow))}
 
 
-@pytest.mark.parametrize(
-    ("seed", "kinds"), [*((seed, False) for seed in range(8)), *((seed, True) for seed in range(20, 30))]
-)
-def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(
-    seed: int, kinds: bool, tmp_path: Path
-) -> None:
-    (moment,) = moments(load(shop(seed, tmp_path, kinds=kinds)), None, CALICO)
-    differing = wrong(moment)
-    while differing:
-        flow = min(differing, key=str)
-        found = explain(advisor([moment], 0), flow).change
-        assert found is not None, flow
-        moment = after(moment, found.changes)
-        now = wrong(moment)
-        assert not now - differing, found.text
-        assert flow not in now, found.text
-        turned = {f"{one.source} {one.destination} {one.port}" for one in differing - now - {flow}}
-        listed = {
-            f"{one.source} {one.destination} {one.port}"
-            for one in (*found.effects.opens, *found.effects.closes)
-        }
-        assert turned <= listed, "what else a suggestion repairs is among its effects"
-        differing = now
+@pytest.mark.parametrize("name", ["pipeline", "production", "platform-guardrails", "calico-tiers"])
+def test_every_suggestion_breaks_nothing_and_the_last_one_leaves_nothing(name: str, tmp_path: Path) -> None:
+    suggested = 0
+    for seed in SEEDS:
+        folder = tmp_path / str(seed)
+        example(name, seed, folder)
+        (moment,) = moments(load(folder / "suite.yaml"), None, CALICO)
+        differing = wrong(moment)
+        while differing:
+            flow = min(differing, key=str)
+            found = explain(advisor([moment], 0), flow).change
+            assert found is not None, flow
+            moment = after(moment, found.changes)
+            now = wrong(moment)
+            assert not now - differing, found.text
+            assert flow not in now, found.text
+            effects = (*found.effects.opens, *found.effects.closes)
+            assert effects or now == differing - {flow}, "what else it repairs is among its effects"
+            differing = now
+            suggested += 1
+    assert suggested > len(SEEDS)
+
+
+def test_every_mistake_is_made(tmp_path: Path) -> None:
+    names = ("pipeline", "production", "platform-guardrails", "calico-tiers")
+    made = [example(name, seed, tmp_path / f"{name}{seed}") for name in names for seed in SEEDS]
+    assert {one for mistakes in made for one in mistakes} == set(MISTAKES)
 
 
 Run: TypeAlias = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Exit status and standard output of a command line."""
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Exit status and standard output of a command line, in the test's own folder."""
+    monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[int, str]:
         capsys.readouterr()
@@ -81,36 +84,37 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-@pytest.mark.parametrize(("seed", "kinds"), [(12, False), (3, True)])
-def test_git_applies_them_one_after_the_other(
-    seed: int, kinds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
-    shop(seed, tmp_path, kinds=kinds)
-    monkeypatch.chdir(tmp_path)
+def git_apply(diff: str) -> None:
+    subprocess.run(["git", "apply", "-"], input=diff, text=True, check=True)
+
+
+@pytest.mark.parametrize(("name", "seed"), [("pipeline", 0), ("calico-tiers", 4)])
+def test_git_applies_them_one_after_the_other(name: str, seed: int, tmp_path: Path, run: Run) -> None:
+    example(name, seed, tmp_path)
 
     def mismatches() -> dict[tuple[str, ...], Any]:
         flows = json.loads(run("simulate", "suite.yaml", "-o", "json")[1])["flows"]
         wrong = [flow for flow in flows if flow["status"] == "mismatch"]
-        return {(flow["from"], flow["to"], str(flow["port"])): flow["fix"] for flow in wrong}
+        return {
+            (flow["from"], flow["to"], f"{flow['port']}/{flow['protocol']}"): flow["fix"] for flow in wrong
+        }
 
     differing = mismatches()
-    assert differing
+    assert len(differing) > 1
     while differing:
         (source, to, port), fix = next(iter(differing.items()))
         assert fix is not None
-        _, diff = run("explain", source, to, "--port", port, "suite.yaml", "--diff")
-        subprocess.run(["git", "apply", "-"], input=diff, text=True, check=True)
+        git_apply(run("explain", source, to, "--port", port, "suite.yaml", "--diff")[1])
         left = mismatches()
         assert left.keys() < differing.keys()
         differing = left
     assert run("simulate", "suite.yaml")[0] == 0
 
 
-def test_one_diff_solves_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    shop(5, tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_one_diff_solves_all(tmp_path: Path, run: Run) -> None:
+    example("pipeline", 0, tmp_path)
     status, diff = run("simulate", "suite.yaml", "--diff")
     assert status == 1
-    subprocess.run(["git", "apply", "-"], input=diff, text=True, check=True)
+    git_apply(diff)
     assert run("simulate", "suite.yaml")[0] == 0
     assert run("simulate", "suite.yaml", "--diff") == (0, "")
