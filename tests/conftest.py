@@ -61,5 +61,6 @@ def lab() -> Iterator[Lab]:
         yield made
 
 
-def schema() -> Path:
-    return Path(__file__).parent.parent / "docs" / "report.schema.json"
+def schema(document: str = "report") -> Path:
+    """The file of a JSON schema in docs/."""
+    return Path(__file__).parent.parent / "docs" / f"{document}.schema.json"

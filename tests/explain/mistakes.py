@@ -80,7 +80,7 @@ def mappings(value: Any) -> Iterator[Object]:
 def make_mistakes(policies: Path, rng: Random, number: int) -> list[str]:
     """Make mistakes in the files of a folder; returns which."""
     files = {path: list(yaml.safe_load_all(path.read_text())) for path in sorted(policies.iterdir())}
-    made = []
+    made: list[str] = []
     while len(made) < number:
         name, (applies, change) = rng.choice(list(MISTAKES.items()))
         found = [it for it in mappings(list(files.values())) if applies(it)]
