@@ -6,8 +6,7 @@ of a file, `UsageError` for arguments that name nothing, others if a cluster did
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import PathLike
@@ -17,20 +16,12 @@ from netprobe import simulate
 from netprobe.diff import FlowStatus, Row
 from netprobe.errors import InputError, NetprobeError, UnknownVerdictError, UsageError
 from netprobe.explain import Explanation, explain
-from netprobe.kube import live_objects
-from netprobe.lab import LabOptions
 from netprobe.manifests import from_objects, load
 from netprobe.model.cluster import Cluster as ClusterModel
 from netprobe.model.flow import External, Family, Flow, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.run.driver import Mode
-from netprobe.run.driver import run as run_mode
-from netprobe.run.fixture import FixtureMode
-from netprobe.run.in_place import InPlaceMode
-from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import ClusterInfo, Report, RunInfo
 from netprobe.run.simulated import pairs_step, suite_moments, suite_steps
-from netprobe.run.target import ClusterChoice
 from netprobe.simulate import AllPairs, Profile, Simulator, read_question
 from netprobe.suite import Suite
 from netprobe.suite import load as load_suite_file
@@ -86,6 +77,10 @@ class Cluster:
         request_timeout_s: float = 30.0,
     ) -> Cluster:
         """The cluster of a kubeconfig as it is now; lists objects only. ClusterError if it is silent."""
+        import asyncio
+
+        from netprobe.kube import live_objects
+
         file = None if kubeconfig is None else str(kubeconfig)
         found = asyncio.run(live_objects(file, context, request_timeout_s=request_timeout_s))
         return cls(from_objects(found.objects, found.unreadable), simulate.profile(profile))
@@ -210,7 +205,7 @@ def run_suite(
     kubeconfig: Path | None = None,
     lab: str | None = None,
     profile: str = "calico",
-    progress: Progress = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Probe every flow that a suite declares, and compare with what its policies say.
 
@@ -218,8 +213,17 @@ def run_suite(
     A suite without a topology is probed in place. Blocks until everything is removed again, also after
     KeyboardInterrupt. `progress` gets what is being done.
     """
+    import asyncio
+
+    from netprobe.lab import LabOptions
+    from netprobe.run.driver import Mode, run
+    from netprobe.run.fixture import FixtureMode
+    from netprobe.run.in_place import InPlaceMode
+    from netprobe.run.options import RunOptions
+    from netprobe.run.target import ClusterChoice
+
     read = _suite(suite)
     target = ClusterChoice(None if kubeconfig is None else str(kubeconfig), context, lab=lab)
     options = RunOptions(target, LabOptions(), profile=simulate.profile(profile))
     mode: Mode = InPlaceMode(read) if read.topology is None else FixtureMode(read)
-    return asyncio.run(run_mode(mode, options, progress))
+    return asyncio.run(run(mode, options, progress))

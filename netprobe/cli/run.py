@@ -232,7 +232,8 @@ def command(
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.driver import preview
     from netprobe.run.fixture import FixtureMode
-    from netprobe.run.options import FlowFilter, RunOptions
+    from netprobe.run.moment import FlowFilter
+    from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
     if flags.shadow_namespace and suite is not None:

@@ -7,24 +7,63 @@ family separately, and one of them can be missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.explain.declared import Declares
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Family, Flow, Via
+from netprobe.model.flow import End, External, Family, Flow, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.simulate import Profile, Simulator
-from netprobe.suite import StepAction, Suite
+from netprobe.simulate import PortAsked, Profile, Simulator, read_question
+
+if TYPE_CHECKING:
+    from netprobe.suite import StepAction, Suite
 
 DeclaredBy: TypeAlias = Callable[[Flow], str | None]
 
 
 def by_nothing(_: Flow) -> None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFilter:
+    """Patterns of ends, as `read_question` takes them, and ports; of each, none means all."""
+
+    sources: Sequence[str] = ()
+    destinations: Sequence[str] = ()
+    ports: Sequence[PortAsked] = ()
+
+    def on(
+        self,
+        cluster: Cluster,
+        externals: Iterable[External] = (),
+        members: Callable[[End], Iterable[End]] = lambda end: (end,),
+    ) -> Callable[[Flow], bool]:
+        """Whether a flow of the cluster is selected; UsageError for a pattern that matches nothing.
+
+        `members`: the ends that an end of a flow represents.
+        """
+        asked = read_question(
+            cluster,
+            sources=self.sources,
+            destinations=self.destinations,
+            externals=externals,
+            ports=self.ports,
+        )
+        sources, destinations = frozenset(asked.sources), frozenset(asked.destinations)
+
+        def selects(flow: Flow) -> bool:
+            return (
+                (not self.sources or not sources.isdisjoint(members(flow.source)))
+                and (not self.destinations or not destinations.isdisjoint(members(flow.destination)))
+                and (not self.ports or (flow.port, flow.protocol) in asked.ports_of(flow.destination))
+            )
+
+        return selects
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from netprobe.diff import FlowCounts, FlowStatus, Row, compare, judge
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Verdict
-from netprobe.run.moment import SimulatedMoment, moments
-from netprobe.run.options import FlowFilter
+from netprobe.run.moment import FlowFilter, SimulatedMoment, moments
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, group_note, port_text
 from netprobe.run.steps import advisor, explained
 from netprobe.simulate import AllPairs, FlowBundle, Overview, PortAsked, Profile
 from netprobe.simulate.overview import LEFT_OUT
-from netprobe.suite import Suite
+
+if TYPE_CHECKING:
+    from netprobe.suite import Suite
 
 NAME = "the policies as they are"
 

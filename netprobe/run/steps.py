@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare
 from netprobe.errors import InputError
@@ -12,12 +12,14 @@ from netprobe.explain import Advisor, Explanation, explain
 from netprobe.explain.text import NO_CHANGE, near_misses, side_effects
 from netprobe.explain.why import blame
 from netprobe.model.cluster import Cluster
-from netprobe.probe import Observed
 from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import LONGEST, ReportStep
 from netprobe.simulate import Profile, Simulator
-from netprobe.suite import Suite
+
+if TYPE_CHECKING:
+    from netprobe.probe import Observed
+    from netprobe.suite import Suite
 
 MOST_CHANGES: Final = 200
 
