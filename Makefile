@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Tests start the program hundreds of times: without byte code each start would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test test-lab-fuzz test-cluster kind conformance faults lint format bench clean
 
@@ -18,6 +21,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "installing Python packages (about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q netprobe
 	@touch $@
 
 .PHONY: system-packages
