@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
-import click
-
 from netprobe.cli import complete
-from netprobe.cli.command import Command, invocation
+from netprobe.cli.command import invocation
 from netprobe.cli.emit import write_either
-from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
-from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.flags import ClusterFlags, PodFlags
+from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     FAMILIES,
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     family_option,
     flag,
+    nested,
     output_options,
     profile_option,
 )
@@ -63,34 +65,21 @@ def _is_address(text: str) -> bool:
     return True
 
 
-@click.command(cls=Command)
-@click.argument("source", metavar="FROM", shell_complete=complete.pods)
-@click.argument("destination", metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
-@input_options
-@cluster_options
-@flag("--live", "Send a packet instead of evaluating policies; needs a cluster.")
-@family_option
-@profile_option
-@pod_options
-@output_options(("text", "json"), reports=False)
-@examples("""
-netprobe can shop/web shop/db:5432 manifests/ && echo open
-netprobe can shop/web kube-system/coredns:53/udp --context staging
-netprobe can shop/web [2001:db8::7]:443 -f cluster.yaml
-netprobe can shop/web svc:shop/db:5432 --context staging --live
-""")
-def command(
-    *,
-    source: str,
-    destination: Target,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    live: bool,
-    ip_family: str | None,
-    profile: str,
-    pods: PodFlags,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class CanFlags(Flags):
+    source: str = argument(metavar="FROM", shell_complete=complete.pods)
+    destination: Target = argument(metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
+    inputs: InputFlags = nested(InputFlags)
+    cluster: ClusterFlags = nested(ClusterFlags)
+    live: bool = flag("--live", "Send a packet instead of evaluating policies; needs a cluster.")
+    ip_family: str | None = family_option()
+    profile: str = profile_option()
+    pods: PodFlags = nested(PodFlags)
+    out: OutputFlags = output_options(("text", "json"), reports=False)
+
+
+@as_command(CanFlags)
+def command(flags: CanFlags) -> int:
     """Print whether FROM can connect to TO: yes, no or unknown.
 
     By simulation of the policies in manifests, a suite or a live cluster. With --live netprobe sends a packet
@@ -99,89 +88,82 @@ def command(
     only one; the reason is a message on standard error.
 
     Exit status: 0 yes, 1 no, 2 for unusable input, 3 unknown.
+
+    Examples:
+      netprobe can shop/web shop/db:5432 manifests/ && echo open
+      netprobe can shop/web kube-system/coredns:53/udp --context staging
+      netprobe can shop/web [2001:db8::7]:443 -f cluster.yaml
+      netprobe can shop/web svc:shop/db:5432 --context staging --live
     """
-    if live:
-        if ip_family is not None:
+    if flags.live:
+        if flags.ip_family is not None:
             raise UsageError("--live sends to every address of TO: it takes no --ip-family")
-        status, reason = _probed(source, destination, inputs, cluster, pods, profile)
+        status, reason = _probed(flags)
         warnings: tuple[str, ...] = ()
     else:
-        status, reason, warnings = _simulated(source, destination, inputs, cluster, profile, ip_family)
+        status, reason, warnings = _simulated(flags)
     answer, colour = ANSWERS[status]
 
-    number, protocol = destination.port or (None, None)
+    number, protocol = flags.destination.port or (None, None)
     document = {
-        "from": source,
-        "to": destination.end,
+        "from": flags.source,
+        "to": flags.destination.end,
         "port": number,
         "protocol": protocol.value if protocol else None,
         "answer": answer,
         "reason": reason or None,
         "problems": list(warnings),
     }
-    write_either(out, lambda: document, lambda style: [style.paint(answer, colour) + "\n"])
+    write_either(flags.out, lambda: document, lambda style: [style.paint(answer, colour) + "\n"])
     for sentence in (reason, *(f"warning: {warning}" for warning in warnings)):
-        if sentence and out.output == "text":
+        if sentence and flags.out.output == "text":
             say(sentence)
     return status
 
 
-def _simulated(
-    source: str,
-    destination: Target,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    profile: str,
-    ip_family: str | None,
-) -> tuple[int, str, tuple[str, ...]]:
+def _simulated(flags: CanFlags) -> tuple[int, str, tuple[str, ...]]:
     """The exit status, the reason unless it is 0, and what qualifies the answer."""
     from netprobe.api import Cluster
     from netprobe.explain import explain, lines
     from netprobe.simulate import Simulator
     from netprobe.simulate import profile as profile_of
 
-    world = read_world(inputs, cluster, nothing="no policies given: use -f, --suite or --context")
-    read = Cluster(world.cluster(), profile_of(profile), world.externals)
-    number, protocol = destination.port or (None, Protocol.TCP)
-    asked = (end(source), destination.end, number, protocol.value)
+    world = read_world(flags.inputs, flags.cluster, nothing="no policies given: use -f, --suite or --context")
+    read = Cluster(world.cluster(), profile_of(flags.profile), world.externals)
+    number, protocol = flags.destination.port or (None, Protocol.TCP)
+    asked = (end(flags.source), flags.destination.end, number, protocol.value)
     try:
-        if read.can(*asked, family=FAMILIES[ip_family]):
+        if read.can(*asked, family=FAMILIES[flags.ip_family]):
             return 0, "", read.model.warnings
     except UnknownVerdictError as error:
         return 3, str(error), read.model.warnings
-    flow = read.flows(*asked, family=FAMILIES[ip_family])[0]
+    flow = read.flows(*asked, family=FAMILIES[flags.ip_family])[0]
     first, *_ = lines(explain(Simulator(read.model, read.profile), flow, suggest=False))
     return 1, first, read.model.warnings
 
 
-def _probed(
-    source: str,
-    destination: Target,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    pods: PodFlags,
-    profile: str,
-) -> tuple[int, str]:
+def _probed(flags: CanFlags) -> tuple[int, str]:
     """The status and the reason, from packets; the pods that sent them are removed."""
     from netprobe.cli.progress import run_with_progress
     from netprobe.debug import Request, debug
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
+    inputs, cluster = flags.inputs, flags.cluster
     if inputs.paths or inputs.filenames or inputs.suite_path:
         raise UsageError("--live sends packets in a cluster: it takes no manifests")
     if not (cluster or invocation().plugin):
         raise UsageError("--live needs a cluster: use --context, --kubeconfig or --lab")
     options = RunOptions(
         cluster.choice(current=invocation().plugin),
-        pods=pods.options(),
-        profile=profile_of(profile),
+        pods=flags.pods.options(),
+        profile=profile_of(flags.profile),
         request_timeout_s=cluster.request_timeout_s,
     )
-    number, protocol = destination.port or (None, None)
+    number, protocol = flags.destination.port or (None, None)
     if isinstance(number, str):
         raise UsageError("--live takes the number of a port, not its name")
-    request = Request(end(source), destination.end, number, protocol, options=options)
+    request = Request(end(flags.source), flags.destination.end, number, protocol, options=options)
     answer = run_with_progress(lambda progress: debug(request, progress, lambda _: None))
     causes = [cause for _, cause in answer.causes if not cause.over]
     if answer.connects:

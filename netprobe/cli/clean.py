@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
-from netprobe.cli.command import Command
-from netprobe.cli.flags import ClusterFlags, cluster_options
+from netprobe.cli.command import invocation
+from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.invoke import say
-from netprobe.cli.options import examples, flag
+from netprobe.cli.options import Flags, as_command, flag, nested, option
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
@@ -19,43 +17,40 @@ if TYPE_CHECKING:
     from netprobe.run.target import ClusterChoice
 
 
-@click.command(cls=Command)
-@cluster_options
-@click.option("--run", metavar="ID", help="Remove only what this run left.")
-@flag(
-    "--by-label",
-    "With --run: also remove objects that only carry the label of this run, without proof that netprobe "
-    "created them.",
-)
-@flag("--dry-run", "Print what would be removed, and remove nothing.")
-@examples("""
-netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
-netprobe clean --context kind-kind   # a cluster: everything that dead runs left
-netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
-netprobe clean --context kind-kind --run 3f2a9c01 --by-label
-""")
-@click.pass_context
-def command(
-    ctx: click.Context,
-    cluster: ClusterFlags,
-    run: str | None,
-    by_label: bool,
-    dry_run: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class CleanFlags(Flags):
+    cluster: ClusterFlags = nested(ClusterFlags)
+    run: str | None = option("--run", metavar="ID", help="Remove only what this run left.")
+    by_label: bool = flag(
+        "--by-label",
+        "With --run: also remove objects that only carry the label of this run, without proof that netprobe "
+        "created them.",
+    )
+    dry_run: bool = flag("--dry-run", "Print what would be removed, and remove nothing.")
+
+
+@as_command(CleanFlags)
+def command(flags: CleanFlags) -> int:
     """Remove what killed runs left behind; runs that are alive are spared.
 
     An object is removed if the record of its run names it and it carries the run's token. Objects that only
     carry the label are listed, and removed with --run ID --by-label. Without --kubeconfig or --context, this
     cleans the labs of this machine.
+
+    Examples:
+      netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
+      netprobe clean --context kind-kind   # a cluster: everything that dead runs left
+      netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
+      netprobe clean --context kind-kind --run 3f2a9c01 --by-label
     """
     from netprobe.probe import Cleaned
 
-    if by_label and not run:
+    if flags.by_label and not flags.run:
         raise UsageError("--by-label needs --run: it removes what only carries the label of this one run")
-    clean = Clean(run, by_label, dry_run, cluster.request_timeout_s)
-    target = cluster.choice(current=ctx.obj.plugin)
+    clean = Clean(flags.run, flags.by_label, flags.dry_run, flags.cluster.request_timeout_s)
+    target = flags.cluster.choice(current=invocation().plugin)
     found = list(_clean_labs(clean)) if target.is_ephemeral_lab else [clean(target)]
-    _print(Cleaned.merged(found), dry_run=dry_run)
+    _print(Cleaned.merged(found), dry_run=flags.dry_run)
     return 0
 
 

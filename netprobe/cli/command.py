@@ -36,6 +36,12 @@ def invocation() -> Invocation:
     return (context.find_object(Invocation) if context else None) or Invocation()
 
 
+def is_given(name: str) -> bool:
+    """Whether a parameter of the command that is running is on the command line."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
 def _set_color(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
     if value is not None and (found := ctx.find_object(Invocation)):
         found.color = value

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import click
 from click.shell_completion import get_completion_class
 
-from netprobe.cli.command import Command
 from netprobe.cli.invoke import COMPLETE
-from netprobe.cli.options import examples
+from netprobe.cli.options import Flags, argument, as_command
 from netprobe.errors import UsageError
 
 
-@click.command(cls=Command)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@examples("""
-source <(netprobe completion bash)                 # in ~/.bashrc
-netprobe completion zsh > "${fpath[1]}/_netprobe"  # then start a new zsh
-netprobe completion fish | source                  # in ~/.config/fish/config.fish
-""")
-@click.pass_context
-def command(ctx: click.Context, shell: str) -> None:
-    """Print a script that completes netprobe commands and options in SHELL."""
-    kind = get_completion_class(shell)
+@dataclass(frozen=True, slots=True)
+class CompletionFlags(Flags):
+    shell: str = argument(type=click.Choice(["bash", "zsh", "fish"]))
+
+
+@as_command(CompletionFlags)
+def command(flags: CompletionFlags) -> None:
+    """Print a script that completes netprobe commands and options in SHELL.
+
+    Examples:
+      source <(netprobe completion bash)                 # in ~/.bashrc
+      netprobe completion zsh > "${fpath[1]}/_netprobe"  # then start a new zsh
+      netprobe completion fish | source                  # in ~/.config/fish/config.fish
+    """
+    kind = get_completion_class(flags.shell)
     if kind is None:
-        raise UsageError(f"no completion for {shell}")
-    print(kind(ctx.find_root().command, {}, "netprobe", COMPLETE).source())
+        raise UsageError(f"no completion for {flags.shell}")
+    print(kind(click.get_current_context().find_root().command, {}, "netprobe", COMPLETE).source())

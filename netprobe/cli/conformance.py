@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from netprobe.cli import complete
-from netprobe.cli.command import Command
-from netprobe.cli.flags import (
-    ClusterFlags,
-    LabFlags,
-    PodFlags,
-    cluster_options,
-    lab_options,
-    pod_options,
-    resolve_target,
-)
+from netprobe.cli.command import is_given
+from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
 from netprobe.cli.options import (
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     flag,
+    nested,
+    option,
     output_options,
     profile_option,
     ready_option,
@@ -45,108 +40,79 @@ if TYPE_CHECKING:
 LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left"
 
 
-@click.command(cls=Command)
-@cluster_options
-@lab_options
-@repeatable(
-    "--include",
-    metavar="TAG",
-    shell_complete=complete.tags,
-    help="Only cases with this tag, rule or feature.",
-)
-@repeatable(
-    "--exclude", metavar="TAG", shell_complete=complete.tags, help="No cases with this tag, rule or feature."
-)
-@repeatable(
-    "--only", metavar="NAME", shell_complete=complete.cases, help="Only cases with this name or pattern (*)."
-)
-@flag("--list", "List the cases and exit.", "listing")
-@repeatable(
-    "--cases",
-    "files",
-    type=click.Path(),
-    metavar="FILE",
-    help="Add your own cases (format: docs/conformance.md).",
-)
-@click.option(
-    "--shard",
-    type=SHARD,
-    metavar="I/N",
-    help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
-)
-@flag("--join", "Run nothing: join the JSON reports of shards into one report.")
-@click.argument("parts", nargs=-1, type=click.Path())
-@flag("--full", "Probe every cell of every case, including pods that no policy selects.")
-@click.option(
-    "--fixtures",
-    type=click.IntRange(1, 16),
-    help="Number of cases to run at once, each on nine pods of its own.  [default: 4; on a lab 8]",
-)
-@click.option(
-    "--expect-failures",
-    "known_file",
-    type=click.Path(),
-    metavar="FILE",
-    help="File of cases that are known to fail here, each with a reason and an end date.",
-)
-@click.option(
-    "--history",
-    type=click.Path(),
-    metavar="DIR",
-    help="Keep a small file per run in this folder, and report what changed.",
-)
-@click.option(
-    "--baseline",
-    type=click.Path(),
-    metavar="PATH",
-    help="Run (or --history folder) to compare with: only new failures make the run fail.",
-)
-@pod_options
-@ready_option("180s")
-@wait_option
-@profile_option
-@output_options(CONFORMANCE_FORMATS.names)
-@click.option(
-    "--results",
-    type=click.Path(),
-    metavar="DIR",
-    help="Write all formats into a folder, and finally a file `done`, as Sonobuoy expects.",
-)
-@examples("""
-netprobe conformance                                    # on a lab created for this run
-netprobe conformance --context kind-kind --report junit=junit.xml
-netprobe conformance --include named-port --list
-netprobe conformance --context kind-kind --shard 0/3 -o json > part-0.json
-netprobe conformance --join part-*.json --report html=night.html
-netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect-failures known.yaml
-""")
-@click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    cluster: ClusterFlags,
-    lab: LabFlags,
-    pods: PodFlags,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    only: Sequence[str],
-    listing: bool,
-    files: Sequence[str],
-    shard: tuple[int, int] | None,
-    join: bool,
-    parts: Sequence[str],
-    full: bool,
-    fixtures: int | None,
-    known_file: str | None,
-    history: str | None,
-    baseline: str | None,
-    ready_s: float,
-    wait_s: float,
-    profile: str,
-    out: OutputFlags,
-    results: str | None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class ConformanceFlags(Flags):
+    cluster: ClusterFlags = nested(ClusterFlags)
+    lab: LabFlags = nested(LabFlags)
+    include: Sequence[str] = repeatable(
+        "--include",
+        metavar="TAG",
+        shell_complete=complete.tags,
+        help="Only cases with this tag, rule or feature.",
+    )
+    exclude: Sequence[str] = repeatable(
+        "--exclude",
+        metavar="TAG",
+        shell_complete=complete.tags,
+        help="No cases with this tag, rule or feature.",
+    )
+    only: Sequence[str] = repeatable(
+        "--only",
+        metavar="NAME",
+        shell_complete=complete.cases,
+        help="Only cases with this name or pattern (*).",
+    )
+    listing: bool = flag("--list", "List the cases and exit.")
+    files: Sequence[str] = repeatable(
+        "--cases", type=click.Path(), metavar="FILE", help="Add your own cases (format: docs/conformance.md)."
+    )
+    shard: tuple[int, int] | None = option(
+        "--shard",
+        type=SHARD,
+        metavar="I/N",
+        help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
+    )
+    join: bool = flag("--join", "Run nothing: join the JSON reports of shards into one report.")
+    parts: Sequence[str] = argument(nargs=-1, type=click.Path())
+    full: bool = flag("--full", "Probe every cell of every case, including pods that no policy selects.")
+    fixtures: int | None = option(
+        "--fixtures",
+        type=click.IntRange(1, 16),
+        help="Number of cases to run at once, each on nine pods of its own.  [default: 4; on a lab 8]",
+    )
+    known_file: str | None = option(
+        "--expect-failures",
+        type=click.Path(),
+        metavar="FILE",
+        help="File of cases that are known to fail here, each with a reason and an end date.",
+    )
+    history: str | None = option(
+        "--history",
+        type=click.Path(),
+        metavar="DIR",
+        help="Keep a small file per run in this folder, and report what changed.",
+    )
+    baseline: str | None = option(
+        "--baseline",
+        type=click.Path(),
+        metavar="PATH",
+        help="Run (or --history folder) to compare with: only new failures make the run fail.",
+    )
+    pods: PodFlags = nested(PodFlags)
+    ready_s: float = ready_option("180s")
+    wait_s: float = wait_option()
+    profile: str = profile_option()
+    out: OutputFlags = output_options(CONFORMANCE_FORMATS.names)
+    results: str | None = option(
+        "--results",
+        type=click.Path(),
+        metavar="DIR",
+        help="Write all formats into a folder, and finally a file `done`, as Sonobuoy expects.",
+    )
+
+
+@as_command(ConformanceFlags)
+def command(flags: ConformanceFlags) -> int:
     """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
 
     Creates fixtures of nine pods and runs cases on them in parallel: applies policies, probes every flow
@@ -154,6 +120,14 @@ def command(
 
     Exit status: 0 all cases passed, 1 unexpected failures, 3 unknown, flaky or not all tried, 130
     interrupted. However the run ends, finished cases are reported.
+
+    Examples:
+      netprobe conformance                                    # on a lab created for this run
+      netprobe conformance --context kind-kind --report junit=junit.xml
+      netprobe conformance --include named-port --list
+      netprobe conformance --context kind-kind --shard 0/3 -o json > part-0.json
+      netprobe conformance --join part-*.json --report html=night.html
+      netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect-failures known.yaml
     """
     from netprobe.cli import signals
     from netprobe.cli.emit import write
@@ -168,22 +142,22 @@ def command(
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    target, new_lab = resolve_target(ctx, cluster, lab)
-    nodes = 2 if ctx.get_parameter_source("lab_nodes") is ParameterSource.DEFAULT else lab.lab_nodes
+    target, new_lab = resolve_target(flags.cluster, flags.lab)
+    nodes = flags.lab.lab_nodes if is_given("lab_nodes") else 2
     new_lab = replace(new_lab, nodes=nodes, ip_families=("ipv4", "ipv6"))  # so that no case is skipped
-    every = (*builtin(), *(case for file in files for case in load(file)))
-    cases = select_cases(every, include=include, exclude=exclude, only=only)
-    if listing:
+    every = (*builtin(), *(case for file in flags.files for case in load(file)))
+    cases = select_cases(every, include=flags.include, exclude=flags.exclude, only=flags.only)
+    if flags.listing:
         _list(cases)
         return 0
-    if join is not bool(parts):
+    if flags.join is not bool(flags.parts):
         raise UsageError("--join takes the JSON reports of shards; file arguments need --join")
-    if join and (include or exclude or only or shard):
+    if flags.join and (flags.include or flags.exclude or flags.only or flags.shard):
         raise UsageError("--join cannot be combined with --include, --exclude, --only or --shard")
-    expected = load_expected_failures(known_file, every) if known_file else ()
-    results_folder = _writable(results, "--results")
-    folder = _writable(history, "--history")
-    known = Baseline.read(expected, Path(baseline) if baseline else None, folder, say)
+    expected = load_expected_failures(flags.known_file, every) if flags.known_file else ()
+    results_folder = _writable(flags.results, "--results")
+    folder = _writable(flags.history, "--history")
+    known = Baseline.read(expected, Path(flags.baseline) if flags.baseline else None, folder, say)
 
     def report(results: Results, info: ClusterInfo, run: RunInfo) -> int:
         found = known.report(results, info, run)
@@ -191,13 +165,13 @@ def command(
             if results_folder is not None:
                 save_all(found, results_folder)
         finally:  # a full disk there does not keep the other reports from being written
-            write(CONFORMANCE_FORMATS.of(found), out)
+            write(CONFORMANCE_FORMATS.of(found), flags.out)
         return signals.status() if results.interrupted else found.exit_status
 
-    if join:
-        return report(*shards.join([Path(part) for part in parts], every))
-    if shard is not None:
-        index, count = shard
+    if flags.join:
+        return report(*shards.join([Path(part) for part in flags.parts], every))
+    if flags.shard is not None:
+        index, count = flags.shard
         cases = cases[index::count]
         if not cases:
             raise UsageError(f"shard {index} of {count} is empty: there are fewer cases than shards")
@@ -206,15 +180,15 @@ def command(
         RunOptions(
             target=target,
             lab=new_lab,
-            pods=pods.options(lifetime_s=4 * 3600),
-            deadlines=Deadlines(ready_s=ready_s),
-            pace=Pace(wait_s=wait_s),
-            profile=profile_of(profile),
-            request_timeout_s=cluster.request_timeout_s,
+            pods=flags.pods.options(lifetime_s=4 * 3600),
+            deadlines=Deadlines(ready_s=flags.ready_s),
+            pace=Pace(wait_s=flags.wait_s),
+            profile=profile_of(flags.profile),
+            request_timeout_s=flags.cluster.request_timeout_s,
         ),
-        fixtures,
-        full,
-        shard,
+        flags.fixtures,
+        flags.full,
+        flags.shard,
     )
     return report(_results(run), run.cluster, run.info)
 

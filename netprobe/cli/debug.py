@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
-
 from netprobe.cli import complete
-from netprobe.cli.command import Command
+from netprobe.cli.command import invocation
 from netprobe.cli.emit import write_either
-from netprobe.cli.flags import ClusterFlags, PodFlags, cluster_options, pod_options
+from netprobe.cli.flags import ClusterFlags, PodFlags
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     flag,
     manifests_option,
+    nested,
+    option,
     output_options,
     profile_option,
     ready_option,
@@ -32,57 +35,35 @@ if TYPE_CHECKING:
     from netprobe.debug import Answer, Request
 
 
-@click.command(cls=Command)
-@click.argument("source", metavar="FROM", shell_complete=complete.pods)
-@click.argument("destination", metavar="TO", shell_complete=complete.destinations)
-@click.option(
-    "--port",
-    type=PORT_NUMBER,
-    metavar="PORT[/PROTOCOL]",
-    help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
-)
-@flag("--no-probe", "Only read; create nothing and send nothing.")
-@flag(
-    "--ephemeral",
-    "Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
-    "pods listen on. The containers stay in the pods, terminated.",
-)
-@flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
-@flag("--watch", "Repeat until the result changes, and say when it did.")
-@manifests_option
-@cluster_options
-@pod_options
-@profile_option
-@wait_option
-@ready_option("30s")
-@output_options(("text", "json"), reports=False)
-@examples("""
-netprobe debug shop/web svc:shop/db --port 5432 --context prod
-netprobe debug shop/web http://api.shop:8080/health --context prod
-netprobe debug shop/web-0 shop/db-0 --port 5432 --lab default -o json
-netprobe debug shop 203.0.113.50 --port 443 --context prod --ephemeral
-netprobe debug shop/web svc:shop/db --port 5432 -f manifests/
-""")
-@click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    source: str,
-    destination: str,
-    port: tuple[int, Protocol] | None,
-    no_probe: bool,
-    ephemeral: bool,
-    disturb: bool,
-    watch: bool,
-    filenames: Sequence[str],
-    cluster: ClusterFlags,
-    pods: PodFlags,
-    profile: str,
-    wait_s: float,
-    ready_s: float,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class DebugFlags(Flags):
+    source: str = argument(metavar="FROM", shell_complete=complete.pods)
+    destination: str = argument(metavar="TO", shell_complete=complete.destinations)
+    port: tuple[int, Protocol] | None = option(
+        "--port",
+        type=PORT_NUMBER,
+        metavar="PORT[/PROTOCOL]",
+        help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
+    )
+    no_probe: bool = flag("--no-probe", "Only read; create nothing and send nothing.")
+    ephemeral: bool = flag(
+        "--ephemeral",
+        "Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
+        "pods listen on. The containers stay in the pods, terminated.",
+    )
+    disturb: bool = flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
+    watch: bool = flag("--watch", "Repeat until the result changes, and say when it did.")
+    filenames: Sequence[str] = manifests_option()
+    cluster: ClusterFlags = nested(ClusterFlags)
+    pods: PodFlags = nested(PodFlags)
+    profile: str = profile_option()
+    wait_s: float = wait_option()
+    ready_s: float = ready_option("30s")
+    out: OutputFlags = output_options(("text", "json"), reports=False)
+
+
+@as_command(DebugFlags)
+def command(flags: DebugFlags) -> int:
     """Find out why FROM cannot reach TO: one cause, the earliest on the path, with its fix.
 
     FROM is NAMESPACE/POD, NAMESPACE/WORKLOAD, a NAMESPACE (any of its pods), or an address outside, from
@@ -93,41 +74,52 @@ def command(
     pods that no policy selects, and removes them after the answer. With -f it reads manifests only.
 
     Exit status: 0 it connects, 1 a cause was found, 2 unusable input, 3 could not tell.
+
+    Examples:
+      netprobe debug shop/web svc:shop/db --port 5432 --context prod
+      netprobe debug shop/web http://api.shop:8080/health --context prod
+      netprobe debug shop/web-0 shop/db-0 --port 5432 --lab default -o json
+      netprobe debug shop 203.0.113.50 --port 443 --context prod --ephemeral
+      netprobe debug shop/web svc:shop/db --port 5432 -f manifests/
     """
     from netprobe.debug import Request
     from netprobe.probe import Deadlines, Pace
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    live = bool(cluster) or ctx.obj.plugin
-    if filenames and bool(cluster):
+    live = bool(flags.cluster) or invocation().plugin
+    if flags.filenames and bool(flags.cluster):
         raise UsageError("--context names another cluster than -f: use one of them")
-    if not filenames and not live:
+    if not flags.filenames and not live:
         raise UsageError("no cluster given: use --context, --kubeconfig or --lab, or -f for manifests")
-    for option, given in (("--ephemeral", ephemeral), ("--watch", watch)):
-        if given and filenames:
-            raise UsageError(f"{option} needs a cluster, not manifests")
-    if no_probe and ephemeral:
+    for name, given in (("--ephemeral", flags.ephemeral), ("--watch", flags.watch)):
+        if given and flags.filenames:
+            raise UsageError(f"{name} needs a cluster, not manifests")
+    if flags.no_probe and flags.ephemeral:
         raise UsageError("--no-probe sends nothing, and --ephemeral sends from the pod: use one of them")
     request = Request(
-        source,
-        destination,
-        port[0] if port else None,
-        port[1] if port else None,
-        probe=not no_probe,
-        ephemeral=ephemeral,
-        disturb=disturb,
+        flags.source,
+        flags.destination,
+        flags.port[0] if flags.port else None,
+        flags.port[1] if flags.port else None,
+        probe=not flags.no_probe,
+        ephemeral=flags.ephemeral,
+        disturb=flags.disturb,
         options=RunOptions(
-            cluster.choice(current=ctx.obj.plugin),
-            pods=pods.options(),
-            deadlines=Deadlines(ready_s=ready_s),
-            pace=Pace(wait_s=wait_s),
-            profile=profile_of(profile),
-            request_timeout_s=cluster.request_timeout_s,
+            flags.cluster.choice(current=invocation().plugin),
+            pods=flags.pods.options(),
+            deadlines=Deadlines(ready_s=flags.ready_s),
+            pace=Pace(wait_s=flags.wait_s),
+            profile=profile_of(flags.profile),
+            request_timeout_s=flags.cluster.request_timeout_s,
         ),
         say=say,
     )
-    return _files(request, filenames, out) if filenames else _live(request, out, watch=watch)
+    return (
+        _files(request, flags.filenames, flags.out)
+        if flags.filenames
+        else _live(request, flags.out, watch=flags.watch)
+    )
 
 
 def _files(request: Request, filenames: Sequence[str], out: OutputFlags) -> int:

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from netprobe.cli.command import Command
 from netprobe.cli.emit import write_either
-from netprobe.cli.options import OutputFlags, examples, flag, output_options
+from netprobe.cli.options import Flags, OutputFlags, argument, as_command, flag, output_options
 from netprobe.report.style import Detail
 
 
-@click.command(cls=Command)
-@click.argument("before", metavar="A.json", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B.json", type=click.Path(path_type=Path))
-@flag("--all", "List every flow, however many there are.", "everything")
-@output_options(("text", "json"))
-@examples("""
-netprobe diff yesterday.json today.json       # reports of netprobe run or simulate, by -o json
-netprobe diff main.json branch.json -o json
-""")
-def command(*, before: Path, after: Path, everything: bool, out: OutputFlags) -> int:
+@dataclass(frozen=True, slots=True)
+class DiffFlags(Flags):
+    before: Path = argument(metavar="A.json", type=click.Path(path_type=Path))
+    after: Path = argument(metavar="B.json", type=click.Path(path_type=Path))
+    everything: bool = flag("--all", "List every flow, however many there are.")
+    out: OutputFlags = output_options(("text", "json"))
+
+
+@as_command(DiffFlags)
+def command(flags: DiffFlags) -> int:
     """Show which flows differ between two reports, why, and which policies changed.
 
     Exit status: 0 if no flow differs, 1 if some do, 2 if a report cannot be read.
+
+    Examples:
+      netprobe diff yesterday.json today.json       # reports of netprobe run or simulate, by -o json
+      netprobe diff main.json branch.json -o json
     """
     from netprobe.history import difference, read_run
     from netprobe.history.diff_text import diff_document, diff_lines
 
-    old, new = read_run(before), read_run(after)
+    old, new = read_run(flags.before), read_run(flags.after)
     found = difference(old.report, new.report)
     write_either(
-        out,
+        flags.out,
         lambda: diff_document(found, old, new),
         lambda style: diff_lines(found, old, new, style),
-        Detail.ALL if everything else Detail.AUTO,
+        Detail.ALL if flags.everything else Detail.AUTO,
     )
     return int(bool(found))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.command import Command
 from netprobe.cli.emit import write_either
-from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.flags import ClusterFlags
+from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     FAMILIES,
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     family_option,
     flag,
+    nested,
+    option,
     output_options,
     profile_option,
 )
@@ -41,47 +44,35 @@ MOST_FLOWS = 400
 COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BOLD_UNSURE}
 
 
-@click.command(cls=Command)
-@click.argument("source", metavar="FROM", shell_complete=complete.pods)
-@click.argument("destination", metavar="TO", shell_complete=complete.destinations)
-@click.option(
-    "--port",
-    type=PORT,
-    metavar="PORT[/PROTOCOL]",
-    help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
-)
-@input_options
-@click.option(
-    "--suite", "suite_path", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
-)
-@click.option("--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite.")
-@flag("--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow.")
-@flag("--diff", "Print the suggested change as a patch for `git apply`.")
-@cluster_options
-@family_option
-@profile_option
-@output_options(("text", "json"))
-@examples("""
-netprobe explain frontend/web database/pg --port 5432 manifests/
-netprobe explain monitoring/grafana production/postgres --port 9187 suite.yaml
-netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
-netprobe explain shop/web svc:shop/cart --port 80 cluster.json -o json
-netprobe explain shop/web shop/cart --port metrics suite.yaml --diff | git apply
-""")
-def command(
-    *,
-    source: str,
-    destination: str,
-    port: PortArgument | None,
-    inputs: InputFlags,
-    step: int,
-    ignore_unsimulated: bool,
-    diff: bool,
-    cluster: ClusterFlags,
-    ip_family: str | None,
-    profile: str,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class ExplainFlags(Flags):
+    source: str = argument(metavar="FROM", shell_complete=complete.pods)
+    destination: str = argument(metavar="TO", shell_complete=complete.destinations)
+    port: PortArgument | None = option(
+        "--port",
+        type=PORT,
+        metavar="PORT[/PROTOCOL]",
+        help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
+    )
+    inputs: InputFlags = nested(InputFlags)
+    suite_path: None = option(
+        "--suite", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
+    )
+    step: int = option(
+        "--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."
+    )
+    ignore_unsimulated: bool = flag(
+        "--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow."
+    )
+    diff: bool = flag("--diff", "Print the suggested change as a patch for `git apply`.")
+    cluster: ClusterFlags = nested(ClusterFlags)
+    ip_family: str | None = family_option()
+    profile: str = profile_option()
+    out: OutputFlags = output_options(("text", "json"))
+
+
+@as_command(ExplainFlags)
+def command(flags: ExplainFlags) -> int:
     """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
     FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD (all its pods) or an address outside; TO may also be
@@ -91,26 +82,33 @@ def command(
 
     Exit status: 0, 2 for unusable input, 3 if the verdict is unknown, or if a kind of policy that is not
     simulated may decide the flow; with --diff, 1 if there is no change.
+
+    Examples:
+      netprobe explain frontend/web database/pg --port 5432 manifests/
+      netprobe explain monitoring/grafana production/postgres --port 9187 suite.yaml
+      netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
+      netprobe explain shop/web svc:shop/cart --port 80 cluster.json -o json
+      netprobe explain shop/web shop/cart --port metrics suite.yaml --diff | git apply
     """
     from netprobe.explain import document, explain_all, lines
     from netprobe.run.steps import advisor_of
     from netprobe.simulate import profile as profile_of
 
-    chosen = profile_of(profile)
+    chosen = profile_of(flags.profile)
     world = read_world(
-        inputs,
-        cluster,
+        flags.inputs,
+        flags.cluster,
         nothing="no policies given: use -f, --suite or --context",
     )
-    if step and world.suite is None:
+    if flags.step and world.suite is None:
         raise UsageError("--step needs --suite")
-    found = world.cluster(step)
-    flows = _flows(found, world.externals, source, destination, port)
-    if ip_family is not None:
-        flows = tuple(replace(flow, family=FAMILIES[ip_family]) for flow in flows)
-    advisor = advisor_of(world.suite, world.live, chosen, step)
+    found = world.cluster(flags.step)
+    flows = _flows(found, world.externals, flags.source, flags.destination, flags.port)
+    if flags.ip_family is not None:
+        flows = tuple(replace(flow, family=FAMILIES[flags.ip_family]) for flow in flows)
+    advisor = advisor_of(world.suite, world.live, chosen, flags.step)
     explanation = explain_all(advisor, flows)
-    if diff:
+    if flags.diff:
         return _diff(explanation)
 
     def text(style: Style) -> Iterator[str]:
@@ -120,8 +118,8 @@ def command(
             bare = line.lstrip(" ")
             yield wrapped(bare, style, " " * (len(line) - len(bare))) + "\n"
 
-    write_either(out, lambda: {**document(explanation), "problems": list(found.warnings)}, text)
-    if explanation.qualified_by and not ignore_unsimulated:
+    write_either(flags.out, lambda: {**document(explanation), "problems": list(found.warnings)}, text)
+    if explanation.qualified_by and not flags.ignore_unsimulated:
         return 3
     return 3 if explanation.verdict is Verdict.UNKNOWN else 0
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.command import Command
 from netprobe.cli.emit import write
-from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import InputFlags, World, input_options, read_world, say_warnings
+from netprobe.cli.flags import ClusterFlags
+from netprobe.cli.inputs import InputFlags, World, read_world, say_warnings
 from netprobe.cli.invoke import say
-from netprobe.cli.options import OutputFlags, examples, flag, output_options, profile_option
+from netprobe.cli.options import (
+    Flags,
+    OutputFlags,
+    as_command,
+    flag,
+    nested,
+    option,
+    output_options,
+    profile_option,
+)
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save
@@ -30,43 +38,34 @@ READ = frozenset({".yaml", ".yml", ".json"})
 """The files of a folder that suites and kubectl read."""
 
 
-@click.command(cls=Command)
-@input_options
-@cluster_options
-@output_options(("yaml",), reports=False, path_option="--output-dir (a suite: --output-file)")
-@click.option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Write the policies to this folder, one file each.",
-)
-@flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
-@click.option(
-    "--namespace-label",
-    metavar="KEY",
-    help="Select namespaces by this label instead of by name, if it tells them apart.",
-)
-@flag("--verify", "Also run the suite with the new policies on a lab.")
-@flag("--from-cluster", "Propose a suite from what the manifests or --context allow today.", "proposes")
-@profile_option
-@examples("""
-netprobe generate suite.yaml                       # the policies, proved by the simulator
-netprobe generate suite.yaml --output-dir policies/ --verify  # to files; also probed on a lab
-netprobe generate suite.yaml cluster.yaml          # for a suite without a topology
-netprobe generate --from-cluster --context staging --output-file suite.yaml
-""")
-def command(
-    *,
-    inputs: InputFlags,
-    out: OutputFlags,
-    output_dir: Path | None,
-    cluster: ClusterFlags,
-    no_dns: bool,
-    namespace_label: str | None,
-    verify: bool,
-    proposes: bool,
-    profile: str,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class GenerateFlags(Flags):
+    inputs: InputFlags = nested(InputFlags)
+    cluster: ClusterFlags = nested(ClusterFlags)
+    out: OutputFlags = output_options(
+        ("yaml",), reports=False, path_option="--output-dir (a suite: --output-file)"
+    )
+    output_dir: Path | None = option(
+        "--output-dir",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Write the policies to this folder, one file each.",
+    )
+    no_dns: bool = flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
+    namespace_label: str | None = option(
+        "--namespace-label",
+        metavar="KEY",
+        help="Select namespaces by this label instead of by name, if it tells them apart.",
+    )
+    verify: bool = flag("--verify", "Also run the suite with the new policies on a lab.")
+    proposes: bool = flag(
+        "--from-cluster", "Propose a suite from what the manifests or --context allow today."
+    )
+    profile: str = profile_option()
+
+
+@as_command(GenerateFlags)
+def command(flags: GenerateFlags) -> int:
     """Write the NetworkPolicies under which exactly the flows that SUITE allows pass.
 
     They are a default deny for each namespace that must be closed, and one policy per subject with exact
@@ -75,25 +74,33 @@ def command(
 
     Exit status: 0, 2 if no policies can do what is declared (the message names the pods and the flows), with
     --verify that of the run.
+
+    Examples:
+      netprobe generate suite.yaml                       # the policies, proved by the simulator
+      netprobe generate suite.yaml --output-dir policies/ --verify  # to files; also probed on a lab
+      netprobe generate suite.yaml cluster.yaml          # for a suite without a topology
+      netprobe generate --from-cluster --context staging --output-file suite.yaml
     """
     from netprobe.simulate import profile as profile_of
     from netprobe.simulate.bits import uncollected
 
-    chosen = profile_of(profile)
-    suite, _ = inputs.split()
-    if proposes:
-        if suite is not None or verify or output_dir is not None:
+    chosen = profile_of(flags.profile)
+    suite, _ = flags.inputs.split()
+    if flags.proposes:
+        if suite is not None or flags.verify or flags.output_dir is not None:
             raise UsageError(
                 "--from-cluster proposes a suite: it takes no SUITE, no --verify and no --output-dir"
             )
-        found = read_world(inputs, cluster, nothing=NO_CLUSTER).cluster()
+        found = read_world(flags.inputs, flags.cluster, nothing=NO_CLUSTER).cluster()
         say_warnings(found)
-        return _propose(found, out, chosen)
-    if output_dir is not None and out.output_file is not None:
+        return _propose(found, flags.out, chosen)
+    if flags.output_dir is not None and flags.out.output_file is not None:
         raise UsageError("--output-dir and --output-file are two places for the policies: use one of them")
     from netprobe.generate.from_suite import generate_for
 
-    world = read_world(inputs, cluster, nothing="", policies=False) if suite is not None else World()
+    world = (
+        read_world(flags.inputs, flags.cluster, nothing="", policies=False) if suite is not None else World()
+    )
     loaded = world.suite
     if loaded is None:
         raise UsageError("no declaration given: name a suite, or use --from-cluster to propose one")
@@ -101,14 +108,16 @@ def command(
     say_warnings(pods)
     with uncollected():
         pods_only = replace(pods, policies=())
-        made = generate_for(loaded, pods_only, chosen, dns=not no_dns, namespace_label=namespace_label)
-    if output_dir is not None:
-        _save_all(output_dir, made.texts)
+        made = generate_for(
+            loaded, pods_only, chosen, dns=not flags.no_dns, namespace_label=flags.namespace_label
+        )
+    if flags.output_dir is not None:
+        _save_all(flags.output_dir, made.texts)
     else:
-        write(lambda _format, _style: ["---\n".join(made.texts.values())], out)
+        write(lambda _format, _style: ["---\n".join(made.texts.values())], flags.out)
     policies = "1 policy" if len(made.texts) == 1 else f"{len(made.texts):,} policies"
     say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
-    return _verify(loaded, made.texts, chosen) if verify else 0
+    return _verify(loaded, made.texts, chosen) if flags.verify else 0
 
 
 def _propose(cluster: Cluster, out: OutputFlags, profile: Profile) -> int:

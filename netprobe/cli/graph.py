@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from netprobe.cli.command import Command
-from netprobe.cli.flags import ClusterFlags, Selection, cluster_options, selection_options
-from netprobe.cli.inputs import InputFlags, World, input_options, read_world
+from netprobe.cli.command import is_given
+from netprobe.cli.flags import ClusterFlags, Selection
+from netprobe.cli.inputs import InputFlags, World, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Decorator, OutputFlags, examples, output_options, profile_option
+from netprobe.cli.options import (
+    Flags,
+    OutputFlags,
+    as_command,
+    nested,
+    option,
+    output_options,
+    profile_option,
+    switches,
+)
 from netprobe.errors import UsageError
-from netprobe.model.flow import External
 
 if TYPE_CHECKING:
     from netprobe.report.graph import Graph
@@ -27,70 +33,64 @@ SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot
 SUFFIXES |= {".html": "html", ".htm": "html"}
 
 
-def detail_option(name: str, on: str, off: str, text: str) -> Decorator:
+def detail_option(on: str, off: str, text: str) -> Any:
     """A switch for the amount of detail; if it is not given, the size of the graph decides."""
-    return click.option(f"--{on}/--{off}", name, default=None, help=text)
+    return option(f"--{on}/--{off}", default=None, help=text)
 
 
-@click.command(cls=Command)
-@input_options
-@cluster_options
-@click.option(
-    "--from-report",
-    "saved",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
-)
-@selection_options
-@click.option("--declared", "view", flag_value="declared", help="Draw what the suite declares.")
-@click.option("--simulated", "view", flag_value="simulated", help="Draw what the policies say.")
-@click.option(
-    "--observed", "view", flag_value="observed", help="Draw what was observed in a report (--from-report)."
-)
-@click.option(
-    "--denied",
-    type=click.Choice(["rows", "named", "all", "none"]),
-    default=None,
-    help="Which denied flows to draw: those that a row of the suite denies (rows, the default), that a row "
-    "naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
-)
-@click.option(
-    "--step", type=click.IntRange(0), default=0, help="Draw the state after the first N steps of the suite."
-)
-@detail_option("group", "group", "no-group", "Draw pods of different workloads that behave alike as one box.")
-@detail_option("bundle", "bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
-@detail_option("by_namespace", "by-namespace", "by-pod", "Draw one box for each namespace.")
-@profile_option
-@output_options(FORMATS, help="Output format. Default: by the ending of --output-file, else mermaid.")
-@click.pass_context
-@examples("""
-netprobe graph suite.yaml                                     # mermaid, for a README
-netprobe graph suite.yaml --output-file matrix.html           # a page to click through
-netprobe graph manifests/ --to shop/cart -o svg > cart.svg
-netprobe graph --from-report report.json suite.yaml --observed -o dot | dot -Tpdf > seen.pdf
-""")
-def command(
-    ctx: click.Context,
-    *,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    saved: Path | None,
-    selection: Selection,
-    view: str | None,
-    denied: str | None,
-    step: int,
-    group: bool | None,
-    bundle: bool | None,
-    by_namespace: bool | None,
-    profile: str,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class GraphFlags(Flags):
+    inputs: InputFlags = nested(InputFlags)
+    cluster: ClusterFlags = nested(ClusterFlags)
+    saved: Path | None = option(
+        "--from-report",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
+    )
+    selection: Selection = nested(Selection)
+    view: str | None = switches(
+        declared="Draw what the suite declares.",
+        simulated="Draw what the policies say.",
+        observed="Draw what was observed in a report (--from-report).",
+    )
+    denied: str | None = option(
+        "--denied",
+        type=click.Choice(["rows", "named", "all", "none"]),
+        default=None,
+        help="Which denied flows to draw: those that a row of the suite denies (rows, the default), that a "
+        "row naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
+    )
+    step: int = option(
+        "--step",
+        type=click.IntRange(0),
+        default=0,
+        help="Draw the state after the first N steps of the suite.",
+    )
+    group: bool | None = detail_option(
+        "group", "no-group", "Draw pods of different workloads that behave alike as one box."
+    )
+    bundle: bool | None = detail_option("bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
+    by_namespace: bool | None = detail_option("by-namespace", "by-pod", "Draw one box for each namespace.")
+    profile: str = profile_option()
+    out: OutputFlags = output_options(
+        FORMATS, help="Output format. Default: by the ending of --output-file, else mermaid."
+    )
+
+
+@as_command(GraphFlags)
+def command(flags: GraphFlags) -> int:
     """Draw who may talk to whom, according to a SUITE, manifests, a live cluster, or the report of a run.
 
     Frames are namespaces. Arrows are allowed flows with their ports. Denied flows are drawn if a row of the
     suite denies them, with a mark of their own; flows that are not as expected are red. A page (-o html) also
     says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
+
+    Examples:
+      netprobe graph suite.yaml                                     # mermaid, for a README
+      netprobe graph suite.yaml --output-file matrix.html           # a page to click through
+      netprobe graph manifests/ --to shop/cart -o svg > cart.svg
+      netprobe graph --from-report report.json suite.yaml --observed -o dot | dot -Tpdf > seen.pdf
     """
     from netprobe.cli.emit import write
     from netprobe.report.graph import GRAPH_FORMATS, Denied, DrawnTable, GraphOptions
@@ -98,29 +98,30 @@ def command(
     from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
     from netprobe.simulate import profile as profile_of
 
-    if ctx.get_parameter_source("output") is ParameterSource.DEFAULT:
+    out = flags.out
+    if not is_given("output"):
         out = replace(out, output=_format_of(out.output_file))
     written = {out.output, *(one.format for one in out.reports)}
     options = GraphOptions(
-        DrawnTable(view or "result"),
-        Denied(denied or "rows"),
-        group,
-        bundle,
-        by_namespace,
-        drawn_only=bool(selection.sources or selection.destinations),
+        DrawnTable(flags.view or "result"),
+        Denied(flags.denied or "rows"),
+        flags.group,
+        flags.bundle,
+        flags.by_namespace,
+        drawn_only=bool(flags.selection.sources or flags.selection.destinations),
         most_edges=MERMAID_MOST_EDGES if written == {"mermaid"} else None,
     )
     request = GraphRequest(
         options,
-        profile_of(profile),
-        selection.sources,
-        selection.destinations,
-        tuple(selection.ports),
-        step,
+        profile_of(flags.profile),
+        flags.selection.sources,
+        flags.selection.destinations,
+        tuple(flags.selection.ports),
+        flags.step,
         explain="html" in written,
         suggest="html" in written,
     )
-    graph = _graph(request, inputs, cluster, saved, selection.externals)
+    graph = _graph(request, flags)
     for note in graph.notes:
         say(note)
     if "mermaid" in written and len(graph.edges) > MERMAID_MOST_EDGES:
@@ -134,17 +135,12 @@ def command(
     return 0
 
 
-def _graph(
-    request: GraphRequest,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    saved: Path | None,
-    externals: Sequence[External],
-) -> Graph:
+def _graph(request: GraphRequest, flags: GraphFlags) -> Graph:
     """Read what the arguments name. UsageError if they do not go together."""
     from netprobe.report.graph.inputs import graph_of_manifests, graph_of_report, graph_of_suite
     from netprobe.report.saved import read_report
 
+    inputs, cluster, saved, externals = flags.inputs, flags.cluster, flags.saved, flags.selection.externals
     suite, manifests = inputs.split()
     if externals and (suite or saved):
         raise UsageError("--external needs -f without a suite: suites and reports name their own hosts")

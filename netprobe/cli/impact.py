@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli.command import Command, Invocation
-from netprobe.cli.flags import ClusterFlags, cluster_options
+from netprobe.cli.command import invocation
+from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import live_cluster, tier_option
 from netprobe.cli.options import (
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     filename_option,
     flag,
     namespace_option,
+    nested,
+    option,
     output_options,
     port_option,
     profile_option,
@@ -35,61 +39,43 @@ if TYPE_CHECKING:
     from netprobe.suite import Suite
 
 
-@click.command(cls=Command)
-@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
-@filename_option("Manifests that would be applied: a file, a folder, or - for standard input. Repeatable.")
-@repeatable(
-    "--against",
-    type=click.Path(allow_dash=True),
-    metavar="PATH",
-    help="Current state: files or folders, or a suite with a topology.",
-)
-@cluster_options
-@flag("--prune", "Delete policies that -f lacks: it is the complete set.")
-@repeatable("--prune-namespace", "prune_namespaces", metavar="NAME", help="The same for one namespace only.")
-@flag("--staged", "Enforce the staged policies of the current state.")
-@repeatable("--delete", "deletes", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy.")
-@namespace_option
-@tier_option
-@click.option(
-    "--expect",
-    "expect",
-    type=click.Path(),
-    metavar="SUITE",
-    help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
-)
-@port_option
-@flag("--all", "Also show flows that only have another reason.", "everything")
-@profile_option
-@output_options(FORMATS.names)
-@examples("""
-netprobe impact new.yaml --context staging             # as with kubectl apply: the rest stays
-netprobe impact policies/ --against /tmp/main/policies/ --prune      # two complete sets, as in git
-netprobe impact policies/ workloads/ --against /tmp/main/policies/ --prune -o markdown
-netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
-netprobe impact --delete shop/default-deny --context staging
-netprobe impact --staged --context staging             # what the cluster's staged policies would change
-""")
-@click.pass_obj
-def command(
-    invocation: Invocation,
-    *,
-    paths: Sequence[str],
-    filenames: Sequence[str],
-    against: Sequence[str],
-    cluster: ClusterFlags,
-    prune: bool,
-    prune_namespaces: Sequence[str],
-    staged: bool,
-    deletes: Sequence[PolicyRef],
-    namespace: str | None,
-    tiers: Sequence[Tier],
-    expect: str | None,
-    ports: Sequence[PortArgument],
-    everything: bool,
-    profile: str,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class ImpactFlags(Flags):
+    paths: Sequence[str] = argument(nargs=-1, type=click.Path(allow_dash=True))
+    filenames: Sequence[str] = filename_option(
+        "Manifests that would be applied: a file, a folder, or - for standard input. Repeatable."
+    )
+    against: Sequence[str] = repeatable(
+        "--against",
+        type=click.Path(allow_dash=True),
+        metavar="PATH",
+        help="Current state: files or folders, or a suite with a topology.",
+    )
+    cluster: ClusterFlags = nested(ClusterFlags)
+    prune: bool = flag("--prune", "Delete policies that -f lacks: it is the complete set.")
+    prune_namespaces: Sequence[str] = repeatable(
+        "--prune-namespace", metavar="NAME", help="The same for one namespace only."
+    )
+    staged: bool = flag("--staged", "Enforce the staged policies of the current state.")
+    deletes: Sequence[PolicyRef] = repeatable(
+        "--delete", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy."
+    )
+    namespace: str | None = namespace_option()
+    tiers: Sequence[Tier] = tier_option()
+    expect: str | None = option(
+        "--expect",
+        type=click.Path(),
+        metavar="SUITE",
+        help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
+    )
+    ports: Sequence[PortArgument] = port_option()
+    everything: bool = flag("--all", "Also show flows that only have another reason.")
+    profile: str = profile_option()
+    out: OutputFlags = output_options(FORMATS.names)
+
+
+@as_command(ImpactFlags)
+def command(flags: ImpactFlags) -> int:
     """Show which flows would open or close, or be decided by other policies, if manifests are applied.
 
     Objects in PATHS (or -f) are added or replace those of the same name; everything else stays, as with
@@ -100,26 +86,34 @@ def command(
     outside that would open. Policies and rules that could be removed without any effect are listed last.
 
     Exit status: 0, 1 if the change contradicts the suite of --expect, 3 if that is unclear.
+
+    Examples:
+      netprobe impact new.yaml --context staging             # as with kubectl apply: the rest stays
+      netprobe impact policies/ --against /tmp/main/policies/ --prune      # two complete sets, as in git
+      netprobe impact policies/ workloads/ --against /tmp/main/policies/ --prune -o markdown
+      netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
+      netprobe impact --delete shop/default-deny --context staging
+      netprobe impact --staged --context staging             # what the cluster's staged policies would change
     """
     from netprobe.cli.emit import write
     from netprobe.simulate import port_numbers
     from netprobe.simulate import profile as profile_of
     from netprobe.suite import Declaration, is_suite, load
 
-    filenames = [*paths, *filenames]
-    live = bool(cluster or (invocation.plugin and not against))
+    filenames = [*flags.paths, *flags.filenames]
+    live = bool(flags.cluster or (invocation().plugin and not flags.against))
     for wrong, message in (
         (
-            not (filenames or deletes or staged),
+            not (filenames or flags.deletes or flags.staged),
             "nothing to compare: name manifests, or a policy with --delete",
         ),
-        (live and against, "--against and --context name two different states: use one of them"),
-        (live and tiers, "--tier is for manifests: a cluster has its own tiers"),
+        (live and flags.against, "--against and --context name two different states: use one of them"),
+        (live and flags.tiers, "--tier is for manifests: a cluster has its own tiers"),
         (
-            (prune or prune_namespaces) and not filenames,
+            (flags.prune or flags.prune_namespaces) and not filenames,
             "--prune deletes what -f lacks: name the complete set of policies",
         ),
-        ("-" in filenames and "-" in against, "standard input can be read only once: use - once"),
+        ("-" in filenames and "-" in flags.against, "standard input can be read only once: use - once"),
     ):
         if wrong:
             raise UsageError(message)
@@ -127,35 +121,35 @@ def command(
         raise UsageError(
             f"{suites[0]} is a suite: name the manifests that would be applied; a suite is for --against"
         )
-    state = _suite_of(against)
-    suite = load(expect) if expect is not None else None
-    new, old = _read([filenames, () if state is not None else against], namespace or "default")
+    state = _suite_of(flags.against)
+    suite = load(flags.expect) if flags.expect is not None else None
+    new, old = _read([filenames, () if state is not None else flags.against], flags.namespace or "default")
     if live:
-        old = Snapshot.complete(live_cluster(cluster))
+        old = Snapshot.complete(live_cluster(flags.cluster))
     elif state is not None:
         old = Snapshot.complete(state.cluster())
-    elif not against:
+    elif not flags.against:
         if suite is None or suite.topology is None:
             raise UsageError(
                 "no current state given: use --against, --context, or --expect with a topology in the suite"
             )
         old = Snapshot.complete(suite.cluster())
     revision = revise(
-        replace(old, cluster=with_records(old.cluster, tiers)),
+        replace(old, cluster=with_records(old.cluster, flags.tiers)),
         new,
-        prunes=lambda ref: prune or ref.namespace in prune_namespaces,
-        staged=staged,
-        delete=deletes,
+        prunes=lambda ref: flags.prune or ref.namespace in flags.prune_namespaces,
+        staged=flags.staged,
+        delete=flags.deletes,
     )
     # What the suite declares before its first step, for the pods as they would be.
     declared = Declaration(suite.expectation, revision.after).matrix() if suite is not None else None
     found = impact(
         revision,
-        profile=profile_of(profile),
-        ports=port_numbers(revision.after, ports),
+        profile=profile_of(flags.profile),
+        ports=port_numbers(revision.after, flags.ports),
         declared=declared,
     )
-    write(FORMATS.of(found), out, Detail.ALL if everything else Detail.AUTO)
+    write(FORMATS.of(found), flags.out, Detail.ALL if flags.everything else Detail.AUTO)
     return found.exit_status
 
 

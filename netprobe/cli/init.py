@@ -4,81 +4,82 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.command import Command
-from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.inputs import InputFlags, input_options, read_world, say_warnings
+from netprobe.cli.flags import ClusterFlags
+from netprobe.cli.inputs import InputFlags, read_world, say_warnings
 from netprobe.cli.invoke import say
-from netprobe.cli.options import examples, profile_option, repeatable
+from netprobe.cli.options import Flags, as_command, nested, option, profile_option, repeatable
 from netprobe.cli.parameters import OUTPUT_FILE
 from netprobe.errors import NetprobeError, UsageError
 
 
-@click.command(cls=Command)
-@input_options
-@cluster_options
-@repeatable(
-    "-n",
-    "--namespace",
-    "namespaces",
-    metavar="NAME",
-    shell_complete=complete.namespaces,
-    help="Only this namespace. Default: all but those of the system.",
-)
-@click.option("--name", metavar="NAME", help="Name of the suite. Default: that of its folder.")
-@click.option(
-    "--output-file",
-    type=OUTPUT_FILE,
-    metavar="PATH",
-    help="The suite to write. Its policies go into the folder policies/ beside it. Default: suite.yaml.",
-)
-@click.option(
-    "--output-dir", type=click.Path(path_type=Path), metavar="PATH", help="Write suite.yaml to this folder."
-)
-@profile_option
-@examples("""
-netprobe init manifests/                               # suite.yaml and policies/ in this folder
-netprobe init --context staging -n shop --output-dir suites/shop
-helm template my-chart | netprobe init - --output-dir suites/my-chart
-""")
-def command(
-    *,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    namespaces: Sequence[str],
-    name: str | None,
-    output_file: Path | None,
-    output_dir: Path | None,
-    profile: str,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class InitFlags(Flags):
+    inputs: InputFlags = nested(InputFlags)
+    cluster: ClusterFlags = nested(ClusterFlags)
+    namespaces: Sequence[str] = repeatable(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        shell_complete=complete.namespaces,
+        help="Only this namespace. Default: all but those of the system.",
+    )
+    name: str | None = option(
+        "--name", metavar="NAME", help="Name of the suite. Default: that of its folder."
+    )
+    output_file: Path | None = option(
+        "--output-file",
+        type=OUTPUT_FILE,
+        metavar="PATH",
+        help="The suite to write. Its policies go into the folder policies/ beside it. Default: suite.yaml.",
+    )
+    output_dir: Path | None = option(
+        "--output-dir",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Write suite.yaml to this folder.",
+    )
+    profile: str = profile_option()
+
+
+@as_command(InitFlags)
+def command(flags: InitFlags) -> int:
     """Write a first suite from manifests, a chart's output or a live cluster.
 
     The suite has a pod for each workload that was found, the policies, and a row for everything that they
     allow today. It runs as it is: remove the rows that should not be allowed. No file is overwritten.
+
+    Examples:
+      netprobe init manifests/                               # suite.yaml and policies/ in this folder
+      netprobe init --context staging -n shop --output-dir suites/shop
+      helm template my-chart | netprobe init - --output-dir suites/my-chart
     """
     from netprobe.generate.first_suite import FOLDER, first_suite
     from netprobe.report import save
     from netprobe.simulate import profile as profile_of
 
-    if output_file is not None and output_dir is not None:
+    if flags.output_file is not None and flags.output_dir is not None:
         raise UsageError("--output-file and --output-dir are two places for the suite: use one of them")
-    path = output_file or (output_dir or Path()) / "suite.yaml"
+    path = flags.output_file or (flags.output_dir or Path()) / "suite.yaml"
     if path.exists():
         raise UsageError(f"{path} exists: choose another place with --output-dir or --output-file")
     world = read_world(
-        inputs, cluster, nothing="no cluster given: name files or folders of manifests, or use --context"
+        flags.inputs,
+        flags.cluster,
+        nothing="no cluster given: name files or folders of manifests, or use --context",
     )
     if world.suite is not None:
         raise UsageError(f"{world.path} is a suite already: init reads manifests or a cluster")
     found = world.cluster()
     say_warnings(found)
-    if unknown := sorted(set(namespaces) - set(found.namespaces)):
+    if unknown := sorted(set(flags.namespaces) - set(found.namespaces)):
         raise UsageError(f"no such namespace: {', '.join(unknown)}; there are {', '.join(found.namespaces)}")
-    made = first_suite(found, name or _name(path), namespaces, profile_of(profile))
+    made = first_suite(found, flags.name or _name(path), flags.namespaces, profile_of(flags.profile))
     if not made.pods:
         raise UsageError("no pods found: a suite is about flows between pods")
     files = {path.parent / FOLDER / file: text for file, text in made.policies.items()}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netprobe.cli.command import invocation
 from netprobe.cli.invoke import say
-from netprobe.cli.options import as_record, manifests_option, repeatable
+from netprobe.cli.options import Flags, argument, manifests_option, repeatable
 from netprobe.cli.parameters import TIER
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -55,14 +55,24 @@ def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
         say(f"skipped: {', '.join(counted)}{hint}")
 
 
+def tier_option() -> Any:
+    """--tier, repeatable."""
+    return repeatable(
+        "--tier",
+        type=TIER,
+        metavar="NAME=ORDER[:pass]",
+        help="Tier of Calico that the manifests use and do not contain.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class InputFlags:
+class InputFlags(Flags):
     """What a command reads: a suite and manifests, each as an argument or with -f."""
 
-    paths: Sequence[str]
-    filenames: Sequence[str]
+    paths: Sequence[str] = argument(nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True))
+    filenames: Sequence[str] = manifests_option()
+    tiers: Sequence[Tier] = tier_option()
     suite_path: str | None = None
-    tiers: Sequence[Tier] = ()
 
     def split(self) -> tuple[str | None, tuple[str, ...]]:
         """The suite and the manifests. UsageError if there are two suites."""
@@ -76,23 +86,6 @@ class InputFlags:
         if len(suites) > 1:
             raise UsageError(f"{suites[0]} and {suites[1]} are two suites: name one")
         return (suites[0] if suites else None), manifests
-
-
-tier_option: Final = repeatable(
-    "--tier",
-    "tiers",
-    type=TIER,
-    metavar="NAME=ORDER[:pass]",
-    help="Tier of Calico that the manifests use and do not contain.",
-)
-
-input_options: Final = as_record(
-    "inputs",
-    InputFlags,
-    click.argument("paths", nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True)),
-    manifests_option,
-    tier_option,
-)
 
 
 @dataclass(frozen=True, slots=True)

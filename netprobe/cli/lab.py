@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import click
 
@@ -13,11 +12,14 @@ from netprobe.cli.emit import write
 from netprobe.cli.invoke import say
 from netprobe.cli.lab_trace import DEFAULT, lab_option
 from netprobe.cli.options import (
+    Flags,
     OutputFlags,
-    as_record,
+    argument,
+    as_command,
     duration_option,
-    examples,
     flag,
+    nested,
+    option,
     output_options,
     repeatable,
 )
@@ -28,31 +30,22 @@ from netprobe.model.flow import External, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class NamedLab:
+class NamedLab(Flags):
     """NAME or --lab NAME."""
 
-    argument: str | None
-    option: str | None
+    argument: str | None = argument(required=False, metavar="[NAME]", shell_complete=complete.labs)
+    option: str | None = option(
+        "--lab",
+        metavar="NAME",
+        shell_complete=complete.labs,
+        help=f"The same as NAME. Default: {DEFAULT}.",
+    )
 
     @property
     def name(self) -> str:
         if self.argument and self.option and self.argument != self.option:
             raise UsageError(f"{self.argument} and --lab {self.option} are two labs: name one")
         return self.argument or self.option or DEFAULT
-
-
-named_lab: Final = as_record(
-    "lab",
-    NamedLab,
-    click.argument("argument", required=False, metavar="[NAME]", shell_complete=complete.labs),
-    click.option(
-        "--lab",
-        "option",
-        metavar="NAME",
-        shell_complete=complete.labs,
-        help=f"The same as NAME. Default: {DEFAULT}.",
-    ),
-)
 
 
 @click.group(cls=Group)
@@ -64,31 +57,38 @@ def command() -> None:
     """
 
 
-@command.command()
-@named_lab
-@click.option("--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed.")
-@flag("--no-enforcement", "Accept policies but enforce none, as some CNIs do.")
-@duration_option("--lag", "lag_s", default="0s", help="Enforce each change of policies this much later.")
-@click.option(
-    "--deny-with",
-    type=click.Choice(["drop", "reject"]),
-    default="drop",
-    help="What to do with a packet that no policy allows.",
-)
-@click.option(
-    "--ip-family",
-    type=click.Choice(["ipv4", "ipv6", "dual"]),
-    default="ipv4",
-    help="The addresses of pods.",
-)
-@examples("""
-netprobe lab up && export KUBECONFIG=$(netprobe lab kubeconfig)
-netprobe lab up two --nodes 2 --ip-family dual
-""")
-def up(
-    *, lab: NamedLab, nodes: int, no_enforcement: bool, lag_s: float, deny_with: str, ip_family: str
-) -> None:
-    """Start a lab; it runs until `netprobe lab down`."""
+@dataclass(frozen=True, slots=True)
+class UpFlags(Flags):
+    lab: NamedLab = nested(NamedLab)
+    nodes: int = option(
+        "--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed."
+    )
+    no_enforcement: bool = flag("--no-enforcement", "Accept policies but enforce none, as some CNIs do.")
+    lag_s: float = duration_option(
+        "--lag", default="0s", help="Enforce each change of policies this much later."
+    )
+    deny_with: str = option(
+        "--deny-with",
+        type=click.Choice(["drop", "reject"]),
+        default="drop",
+        help="What to do with a packet that no policy allows.",
+    )
+    ip_family: str = option(
+        "--ip-family",
+        type=click.Choice(["ipv4", "ipv6", "dual"]),
+        default="ipv4",
+        help="The addresses of pods.",
+    )
+
+
+@as_command(UpFlags, parent=command)
+def up(flags: UpFlags) -> None:
+    """Start a lab; it runs until `netprobe lab down`.
+
+    Examples:
+      netprobe lab up && export KUBECONFIG=$(netprobe lab kubeconfig)
+      netprobe lab up two --nodes 2 --ip-family dual
+    """
     from netprobe.lab import LabOptions, start
     from netprobe.lab.options import IPFamily
 
@@ -100,27 +100,31 @@ def up(
     }
     running = start(
         LabOptions(
-            name=lab.name,
-            nodes=nodes,
-            ip_families=families[ip_family],
-            enforce=not no_enforcement,
-            lag_s=lag_s,
-            deny_with="reject" if deny_with == "reject" else "drop",
+            name=flags.lab.name,
+            nodes=flags.nodes,
+            ip_families=families[flags.ip_family],
+            enforce=not flags.no_enforcement,
+            lag_s=flags.lag_s,
+            deny_with="reject" if flags.deny_with == "reject" else "drop",
         )
     )
-    say(f"lab {lab.name} is running; to use it:")
+    say(f"lab {flags.lab.name} is running; to use it:")
     print(f"export KUBECONFIG={running.kubeconfig}")
-    say(f"netprobe run --lab {lab.name} SUITE probes on it; netprobe lab down {lab.name} ends it")
+    say(f"netprobe run --lab {flags.lab.name} SUITE probes on it; netprobe lab down {flags.lab.name} ends it")
 
 
-@command.command()
-@named_lab
-@flag("--all", "Stop every lab of this user.", "everything")
-def down(*, lab: NamedLab, everything: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class DownFlags(Flags):
+    lab: NamedLab = nested(NamedLab)
+    everything: bool = flag("--all", "Stop every lab of this user.")
+
+
+@as_command(DownFlags, parent=command)
+def down(flags: DownFlags) -> None:
     """Stop a lab and remove everything in it."""
     from netprobe.lab import list_labs, stop
 
-    names = [one.name for one in list_labs()] if everything else [lab.name]
+    names = [one.name for one in list_labs()] if flags.everything else [flags.lab.name]
     for one in names:
         stop(one)
         say(f"lab {one} stopped")
@@ -128,9 +132,13 @@ def down(*, lab: NamedLab, everything: bool) -> None:
         say("no lab was running")
 
 
-@command.command()
-@output_options(("table", "json", "name"), reports=False)
-def status(out: OutputFlags) -> int:
+@dataclass(frozen=True, slots=True)
+class StatusFlags(Flags):
+    out: OutputFlags = output_options(("table", "json", "name"), reports=False)
+
+
+@as_command(StatusFlags, parent=command)
+def status(flags: StatusFlags) -> int:
     """List the labs of this user; exit status 3 if none runs."""
     import json
 
@@ -154,62 +162,64 @@ def status(out: OutputFlags) -> int:
         "name": "\n".join(str(lab["name"]) for lab in labs),
         "table": grid([name.title() for name in columns], rows),
     }
-    if labs or out.output == "json":
-        write(lambda format_, _style: [text[format_] + "\n"], out)
+    if labs or flags.out.output == "json":
+        write(lambda format_, _style: [text[format_] + "\n"], flags.out)
     else:
         say("no lab is running; netprobe lab up starts one")
     return 0 if labs else 3
 
 
-@command.command()
-@named_lab
-def kubeconfig(*, lab: NamedLab) -> None:
+@dataclass(frozen=True, slots=True)
+class KubeconfigFlags(Flags):
+    lab: NamedLab = nested(NamedLab)
+
+
+@as_command(KubeconfigFlags, parent=command)
+def kubeconfig(flags: KubeconfigFlags) -> None:
     """Print the path of a lab's kubeconfig."""
     from netprobe.run.target import kubeconfig_of
 
-    print(kubeconfig_of(lab.name))
+    print(kubeconfig_of(flags.lab.name))
 
 
-@command.command("add-host")
-@click.argument("host", metavar="NAME")
-@click.argument("addresses", metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
-@repeatable(
-    "--port",
-    "ports",
-    type=PORT_NUMBER,
-    metavar="PORT[/PROTOCOL]",
-    help="A port that the host serves, such as 443 or 53/udp.",
-)
-@flag("--remove", "Remove the host.")
-@lab_option
-@examples("""
-netprobe lab add-host partner 203.0.113.50 --port 443
-netprobe lab add-host partner --remove
-""")
-def add_host(
-    host: str,
-    addresses: tuple[External, ...],
-    ports: tuple[tuple[int, Protocol], ...],
-    remove: bool,
-    name: str,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class AddHostFlags(Flags):
+    host: str = argument(metavar="NAME")
+    addresses: tuple[External, ...] = argument(metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
+    ports: tuple[tuple[int, Protocol], ...] = repeatable(
+        "--port",
+        type=PORT_NUMBER,
+        metavar="PORT[/PROTOCOL]",
+        help="A port that the host serves, such as 443 or 53/udp.",
+    )
+    remove: bool = flag("--remove", "Remove the host.")
+    name: str = lab_option()
+
+
+@as_command(AddHostFlags, parent=command, name="add-host")
+def add_host(flags: AddHostFlags) -> None:
     """Add a host outside the cluster to a lab: an address that no selector matches, with open ports.
 
     It is the pod NAME of the namespace netprobe-outside, so kubectl exec works there too.
+
+    Examples:
+      netprobe lab add-host partner 203.0.113.50 --port 443
+      netprobe lab add-host partner --remove
     """
     from netprobe.cli.signals import run_async
     from netprobe.run import lab_host
     from netprobe.run.target import kubeconfig_of
 
-    if remove == bool(addresses):
+    if flags.remove == bool(flags.addresses):
         raise UsageError("give the addresses of a new host, or --remove")
-    kubeconfig = kubeconfig_of(name)
-    if remove:
-        run_async(lab_host.remove_host(kubeconfig, host))
-        say(f"external host {host} removed")
+    kubeconfig = kubeconfig_of(flags.name)
+    if flags.remove:
+        run_async(lab_host.remove_host(kubeconfig, flags.host))
+        say(f"external host {flags.host} removed")
     else:
-        run_async(lab_host.add_host(kubeconfig, host, addresses, ports))
-        say(f"external host {host} added: {', '.join(map(str, addresses))}, pod netprobe-outside/{host}")
+        run_async(lab_host.add_host(kubeconfig, flags.host, flags.addresses, flags.ports))
+        addresses = ", ".join(map(str, flags.addresses))
+        say(f"external host {flags.host} added: {addresses}, pod netprobe-outside/{flags.host}")
 
 
 command.add_command(lab_trace.command)

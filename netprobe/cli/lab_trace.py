@@ -2,72 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from netprobe.cli import complete
-from netprobe.cli.command import Command
 from netprobe.cli.emit import write_either
-from netprobe.cli.options import FAMILIES, OutputFlags, examples, family_option, output_options
+from netprobe.cli.options import (
+    FAMILIES,
+    Flags,
+    OutputFlags,
+    argument,
+    as_command,
+    family_option,
+    option,
+    output_options,
+)
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import PodRef, Protocol
 
 DEFAULT = "default"
 
-lab_option = click.option(
-    "--lab",
-    "name",
-    metavar="NAME",
-    default=DEFAULT,
-    shell_complete=complete.labs,
-    help="The lab; several can run at the same time.",
-)
+
+def lab_option() -> Any:
+    """--lab, by default the lab of that name."""
+    return option(
+        "--lab",
+        metavar="NAME",
+        default=DEFAULT,
+        shell_complete=complete.labs,
+        help="The lab; several can run at the same time.",
+    )
 
 
-@click.command("trace", cls=Command)
-@click.argument("source", metavar="FROM")
-@click.argument("target", metavar="TO")
-@click.option(
-    "--port",
-    type=PORT,
-    required=True,
-    metavar="PORT[/PROTOCOL]",
-    help="Port to connect to, as in 80, 53/udp or metrics.",
-)
-@family_option
-@lab_option
-@output_options(("table", "json"))
-@examples("""
-netprobe lab trace shop/web shop/api --port 8080
-netprobe lab trace shop/web svc:shop/api --port 80 -o json
-netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
-""")
-def command(
-    source: str, target: str, port: PortArgument, ip_family: str | None, name: str, out: OutputFlags
-) -> int:
+@dataclass(frozen=True, slots=True)
+class LabTraceFlags(Flags):
+    source: str = argument(metavar="FROM")
+    target: str = argument(metavar="TO")
+    port: PortArgument = option(
+        "--port",
+        type=PORT,
+        required=True,
+        metavar="PORT[/PROTOCOL]",
+        help="Port to connect to, as in 80, 53/udp or metrics.",
+    )
+    ip_family: str | None = family_option()
+    name: str = lab_option()
+    out: OutputFlags = output_options(("table", "json"))
+
+
+@as_command(LabTraceFlags, name="trace")
+def command(flags: LabTraceFlags) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 
     FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD, which stands for all its pods; TO may also be
     svc:NAMESPACE/SERVICE or an address. The output comes from the counters of the
     kernel's rules, not from evaluating the policies: `netprobe explain` does that.
+
+    Examples:
+      netprobe lab trace shop/web shop/api --port 8080
+      netprobe lab trace shop/web svc:shop/api --port 80 -o json
+      netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
     """
     from netprobe.cli.signals import run_async
     from netprobe.lab.trace import parse_target
     from netprobe.run.target import kubeconfig_of
 
-    if port.protocol is Protocol.SCTP:
+    if flags.port.protocol is Protocol.SCTP:
         raise UsageError("SCTP cannot be traced: agnhost connect does not support it in the lab")
     try:
-        parse_target(target)
+        parse_target(flags.target)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    version = FAMILIES[ip_family] or 0
-    traced = run_async(_trace(kubeconfig_of(name), source, target, port, version))
+    version = FAMILIES[flags.ip_family] or 0
+    traced = run_async(_trace(kubeconfig_of(flags.name), flags.source, flags.target, flags.port, version))
     tables = [_table(one, one.pop("pods")) for one in traced]
     write_either(
-        out,
+        flags.out,
         lambda: traced[0] if len(traced) == 1 else traced,
         lambda _style: ["\n\n".join(tables) + "\n"],
     )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.command import Command, Invocation
+from netprobe.cli.command import invocation
 from netprobe.cli.emit import write as write_findings
-from netprobe.cli.flags import ClusterFlags, cluster_options
+from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import live_objects, tier_option
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
+    Flags,
     OutputFlags,
-    examples,
+    argument,
+    as_command,
     flag,
     manifests_option,
     namespace_option,
+    nested,
+    option,
     output_options,
 )
 from netprobe.cli.progress import shown
@@ -35,88 +40,77 @@ if TYPE_CHECKING:
 UNREADABLE = 2
 
 
-@click.command(cls=Command)
-@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
-@manifests_option
-@tier_option
-@cluster_options
-@namespace_option
-@output_options(FINDING_FORMATS.names)
-@flag("--strict", "Exit with status 1 on warnings too.")
-@flag("--fix", "Fix unambiguous problems in place.", "write")
-@click.option(
-    "--config",
-    metavar="PATH",
-    type=click.Path(),
-    help="Configuration file. Default: the nearest .netprobe.yaml.",
-)
-@click.option(
-    "--explain",
-    "rule",
-    is_flag=False,
-    flag_value="",
-    metavar="[RULE]",
-    shell_complete=complete.rules,
-    help="Show the manual of a rule, or list all rules.",
-)
-@examples("""
-netprobe lint policies/                        # files and folders, or with -f
-netprobe lint -f policies/ -f workloads/       # with the pods: selectors are checked too
-netprobe lint suite.yaml                       # the policies of a suite, with the pods of its topology
-kubectl get ns,pods,svc,netpol -A -o yaml | netprobe lint -
-netprobe lint --context staging                # the policies of a live cluster
-netprobe lint --fix policies/                  # fix unambiguous problems
-netprobe lint --explain or-for-and             # what a rule means, with examples
-netprobe lint -o sarif policies/ > lint.sarif  # for code scanning
-""")
-@click.pass_obj
-def command(
-    invocation: Invocation,
-    *,
-    paths: tuple[str, ...],
-    filenames: tuple[str, ...],
-    tiers: tuple[Tier, ...],
-    cluster: ClusterFlags,
-    namespace: str | None,
-    out: OutputFlags,
-    strict: bool,
-    write: bool,
-    config: str | None,
-    rule: str | None,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class LintFlags(Flags):
+    paths: tuple[str, ...] = argument(nargs=-1, type=click.Path(allow_dash=True))
+    filenames: tuple[str, ...] = manifests_option()
+    tiers: tuple[Tier, ...] = tier_option()
+    cluster: ClusterFlags = nested(ClusterFlags)
+    namespace: str | None = namespace_option()
+    out: OutputFlags = output_options(FINDING_FORMATS.names)
+    strict: bool = flag("--strict", "Exit with status 1 on warnings too.")
+    write: bool = flag("--fix", "Fix unambiguous problems in place.")
+    config: str | None = option(
+        "--config",
+        metavar="PATH",
+        type=click.Path(),
+        help="Configuration file. Default: the nearest .netprobe.yaml.",
+    )
+    rule: str | None = option(
+        "--explain",
+        is_flag=False,
+        flag_value="",
+        metavar="[RULE]",
+        shell_complete=complete.rules,
+        help="Show the manual of a rule, or list all rules.",
+    )
+
+
+@as_command(LintFlags)
+def command(flags: LintFlags) -> int:
     """Find mistakes in policies: in files and folders, or in a cluster with --context.
 
     Rules that need the labels of pods or namespaces report nothing if these are not given. The annotation
     `netprobe.dev/ignore-RULE: reason` silences a rule for one policy. `.netprobe.yaml` configures the rules.
 
     Exit status: 0 without errors, 1 with errors (with --strict: or warnings), 2 if something cannot be read.
+
+    Examples:
+      netprobe lint policies/                        # files and folders, or with -f
+      netprobe lint -f policies/ -f workloads/       # with the pods: selectors are checked too
+      netprobe lint suite.yaml                       # the policies of a suite, with the pods of its topology
+      kubectl get ns,pods,svc,netpol -A -o yaml | netprobe lint -
+      netprobe lint --context staging                # the policies of a live cluster
+      netprobe lint --fix policies/                  # fix unambiguous problems
+      netprobe lint --explain or-for-and             # what a rule means, with examples
+      netprobe lint -o sarif policies/ > lint.sarif  # for code scanning
     """
     from netprobe.lint.read import configuration, from_objects
     from netprobe.suite import is_suite
 
-    if rule is not None:
-        return _explain(rule, paths)
-    given = [*paths, *filenames]
-    live = bool(cluster or (invocation.plugin and not given))
-    if live and (given or write or tiers):
+    if flags.rule is not None:
+        return _explain(flags.rule, flags.paths)
+    given = [*flags.paths, *flags.filenames]
+    live = bool(flags.cluster or (invocation().plugin and not given))
+    if live and (given or flags.write or flags.tiers):
         raise UsageError("--context and --kubeconfig cannot be combined with files, --tier or --fix")
     if not given and not live:
         raise UsageError("no policies given: name files or folders, or a cluster with --context")
-    chosen = configuration(config)
+    chosen = configuration(flags.config)
     if live:
-        listed = live_objects(cluster)
+        listed = live_objects(flags.cluster)
         seen = from_objects(listed.objects, listed.unreadable)
-        return _show(seen.lint(chosen), seen.problems, out, strict=strict)
+        return _show(seen.lint(chosen), seen.problems, flags.out, strict=flags.strict)
     if len(given) == 1 and is_suite(given[0]):
-        if tiers:
+        if flags.tiers:
             raise UsageError("--tier is for manifests: a suite has its own tiers")
-        return _suite(given[0], chosen, out, strict=strict, write=write)
-    if write and "-" in given:
+        return _suite(given[0], chosen, flags.out, strict=flags.strict, write=flags.write)
+    if flags.write and "-" in given:
         raise UsageError("--fix needs files: it cannot change standard input")
-    found, linted = _read(given, chosen, namespace, tiers)
-    if write and _fix(linted):
-        found, linted = _read(given, chosen, namespace, tiers)
-    return _show(linted, found.problems, out, strict=strict)
+    found, linted = _read(given, chosen, flags.namespace, flags.tiers)
+    if flags.write and _fix(linted):
+        found, linted = _read(given, chosen, flags.namespace, flags.tiers)
+    return _show(linted, found.problems, flags.out, strict=flags.strict)
 
 
 def _read(

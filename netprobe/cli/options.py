@@ -1,144 +1,212 @@
-"""Options that several commands share, spelled as kubectl spells them, and how options are added."""
+"""Options as records, and those that several commands share, spelled as kubectl spells them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import wraps
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeVar
 
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.parameters import DURATION, OUTPUT_FILE, PORT, ReportFile, report_file
+from netprobe.cli.command import Command
+from netprobe.cli.parameters import DURATION, OUTPUT_FILE, PORT, Parameter, ReportFile, report_file
 from netprobe.model.flow import Family
 
-Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+F = TypeVar("F", bound="Flags")
 
 
-def grouped(*options: Decorator, heading: str | None = None) -> Decorator:
-    """Add options to a command; its help lists them in this order, under the heading."""
+class Flags:
+    """A record of options: a dataclass whose fields the functions below make. It may contain others."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        before = len(getattr(function, "__click_params__", ()))
-        for option in reversed(options):
-            function = option(function)
-        if heading is not None:
-            for param in getattr(function, "__click_params__", ())[before:]:
-                param.heading = heading
-        return function
+    __slots__ = ()
+    HEADING: ClassVar = "Options"
+    """Of its options in a help text."""
 
-    return decorate
-
-
-def as_record(name: str, record: type[Any], *options: Decorator, heading: str | None = None) -> Decorator:
-    """Add options to a command. It gets their values as one keyword argument, a `record` called `name`.
-
-    A field without an option keeps its default.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def command(*arguments: Any, **values: Any) -> Any:
-            own = {field.name: values.pop(field.name) for field in fields(record) if field.name in values}
-            return function(*arguments, **values, **{name: record(**own)})
-
-        return grouped(*options, heading=heading)(command)
-
-    return decorate
+    def answered(self) -> bool:
+        """Whether the options alone have been answered, so that there is nothing left to do."""
+        return any(
+            inner.answered()
+            for each in _fields(type(self))
+            if isinstance(inner := getattr(self, each.name), Flags)
+        )
 
 
-def flag(name: str, help: str, *dest: str) -> Decorator:  # noqa: A002 (click's word)
-    """An option without a value; `dest`: the name of the parameter, if it is not that of the option."""
-    return click.option(name, *dest, is_flag=True, help=help)
+def _fields(record: type[Flags]) -> tuple[Field[Any], ...]:
+    return fields(record)  # type: ignore[arg-type] # Flags itself is no dataclass, its subclasses are
 
 
-def repeatable(*names: str, help: str, **more: Any) -> Decorator:  # noqa: A002 (click's word)
+def _parameter(kind: Callable[..., click.Parameter], names: tuple[str, ...], **more: Any) -> Any:
+    """A field, which gets its value from a parameter of the same name."""
+    empty: Any = () if more.get("multiple") or more.get("nargs") == -1 else None
+    default = more.get("default", False if more.get("is_flag") else empty)
+    if isinstance(more.get("type"), Parameter):
+        default = more["type"].convert(default, None, None)
+    return field(default=default, metadata={"make": lambda name: [kind([*names, name], **more)]})
+
+
+def option(*names: str, **more: Any) -> Any:
+    """A field that is an option; the arguments are those of click.Option, without the parameter's name."""
+    return _parameter(click.Option, names, **more)
+
+
+def argument(**more: Any) -> Any:
+    """A field that is an argument; as click.Argument."""
+    return _parameter(click.Argument, (), **more)
+
+
+def flag(name: str, help: str) -> Any:  # noqa: A002 (click's word)
+    """An option without a value."""
+    return option(name, is_flag=True, help=help)
+
+
+def switches(**help: str) -> Any:  # noqa: A002 (click's word)
+    """Options without a value for one field, which gets the name of the last one that is given."""
+
+    def make(name: str) -> list[click.Parameter]:
+        return [click.Option([f"--{one}", name], flag_value=one, help=text) for one, text in help.items()]
+
+    return field(default=None, metadata={"make": make})
+
+
+def repeatable(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 (click's word)
     """An option that may be given several times."""
-    return click.option(*names, multiple=True, help=f"{help} Repeatable.", **more)
+    return option(*names, multiple=True, help=f"{help} Repeatable.", **more)
 
 
-def duration_option(*names: str, default: str, help: str) -> Decorator:  # noqa: A002 (click's word)
-    """An option such as "30s" or "1m30s"; the command gets seconds."""
-    return click.option(*names, type=DURATION, default=default, help=help)
+def duration_option(name: str, *, default: str, help: str) -> Any:  # noqa: A002 (click's word)
+    """An option such as "30s" or "1m30s", in seconds."""
+    return option(name, type=DURATION, default=default, help=help)
 
 
-def examples(text: str) -> Decorator:
-    """Put examples below the options of a command's help, each line unchanged."""
+def nested(record: type[F], **changed: Any) -> Any:
+    """A field that is a record itself. `changed`: the fields that are other options here."""
+    return field(default=None, metadata={"record": record, "changed": changed})
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        lines = "\n".join(f"  {line}" if line else "" for line in text.strip().splitlines())
+
+def _parameters(record: type[Flags], changed: Mapping[str, Any]) -> Iterator[click.Parameter]:
+    for each in _fields(record):
+        metadata = changed.get(each.name, each).metadata
+        if "record" in metadata:
+            yield from _parameters(metadata["record"], metadata["changed"])
+        elif "make" in metadata:
+            for parameter in metadata["make"](each.name):
+                parameter.heading = record.HEADING
+                yield parameter
+
+
+def _made(record: type[F], values: Mapping[str, Any]) -> F:
+    """The record with the values of its parameters. A field without a parameter keeps its default."""
+    own: dict[str, Any] = {}
+    for each in _fields(record):
+        if "record" in each.metadata:
+            own[each.name] = _made(each.metadata["record"], values)
+        elif each.name in values:
+            own[each.name] = values[each.name]
+    return record(**own)
+
+
+def as_command(
+    record: type[F], *, name: str | None = None, parent: click.Group | None = None
+) -> Callable[[Callable[[F], int | None]], Command]:
+    """Make a function the command that has these options; its docstring is the help."""
+
+    def decorate(function: Callable[[F], int | None]) -> Command:
+        def call(**values: Any) -> int | None:
+            flags = _made(record, values)
+            return 0 if flags.answered() else function(flags)
+
         # \b keeps click from filling the paragraph.
-        function.__doc__ = f"{cleandoc(function.__doc__ or '')}\n\n\b\nExamples:\n{lines}\n"
-        return function
+        text = cleandoc(function.__doc__ or "").replace("\nExamples:\n", "\n\b\nExamples:\n")
+        own = list(_parameters(record, {}))
+        command = Command(name or function.__name__, params=own, callback=call, help=text)
+        if parent is not None:
+            parent.add_command(command)
+        return command
 
     return decorate
 
 
-port_option: Final = repeatable(
-    "--port", "ports", type=PORT, metavar="PORT[/PROTOCOL]", help="Port to check, as in 80 or 53/udp."
-)
-
-
-def filename_option(help: str) -> Decorator:  # noqa: A002 (click's word)
-    """-f/--filename: files, folders and - for standard input, as `filenames`."""
-    return click.option(
-        "-f",
-        "--filename",
-        "filenames",
-        multiple=True,
-        metavar="PATH",
-        type=click.Path(allow_dash=True),
-        help=help,
+def port_option() -> Any:
+    """--port, repeatable."""
+    return repeatable(
+        "--port", type=PORT, metavar="PORT[/PROTOCOL]", help="Port to check, as in 80 or 53/udp."
     )
 
 
-manifests_option: Final = filename_option(
-    "File or folder of manifests, or - for standard input. Repeatable: all form one cluster."
-)
+def filename_option(help: str) -> Any:  # noqa: A002 (click's word)
+    """-f/--filename: files, folders and - for standard input."""
+    return option(
+        "-f", "--filename", multiple=True, metavar="PATH", type=click.Path(allow_dash=True), help=help
+    )
 
-namespace_option: Final = click.option(
-    "-n",
-    "--namespace",
-    metavar="NAME",
-    shell_complete=complete.namespaces,
-    help="Namespace of manifests that do not name one.",
-)
 
-family_option: Final = click.option(
-    "--ip-family", type=click.Choice(["ipv4", "ipv6"]), help="Address family, if pods have addresses of both."
-)
+def manifests_option() -> Any:
+    """-f/--filename for manifests."""
+    return filename_option(
+        "File or folder of manifests, or - for standard input. Repeatable: all form one cluster."
+    )
+
+
+def namespace_option() -> Any:
+    """-n/--namespace."""
+    return option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        shell_complete=complete.namespaces,
+        help="Namespace of manifests that do not name one.",
+    )
+
+
+def family_option() -> Any:
+    """--ip-family: a key of FAMILIES."""
+    return option(
+        "--ip-family",
+        type=click.Choice(["ipv4", "ipv6"]),
+        help="Address family, if pods have addresses of both.",
+    )
+
 
 FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "ipv6": 6}
 """Of --ip-family."""
 
-profile_option: Final = click.option(
-    "--profile",
-    metavar="NAME",
-    default="calico",
-    help="CNI behaviour to assume where the API leaves it undefined.",
-)
 
-wait_option: Final = duration_option(
-    "--probe-timeout", "wait_s", default="1s", help="How long to wait for an answer to one probe (nc -w)."
-)
+def profile_option() -> Any:
+    """--profile: the name of a profile of the simulator."""
+    return option(
+        "--profile",
+        metavar="NAME",
+        default="calico",
+        help="CNI behaviour to assume where the API leaves it undefined.",
+    )
 
 
-def ready_option(default: str) -> Decorator:
-    """--ready-timeout, in seconds, as `ready_s`."""
+def wait_option() -> Any:
+    """--probe-timeout, in seconds."""
     return duration_option(
-        "--ready-timeout", "ready_s", default=default, help="How long to wait for pods to become ready."
+        "--probe-timeout", default="1s", help="How long to wait for an answer to one probe (nc -w)."
+    )
+
+
+def ready_option(default: str) -> Any:
+    """--ready-timeout, in seconds."""
+    return duration_option(
+        "--ready-timeout", default=default, help="How long to wait for pods to become ready."
     )
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFlags:
+class OutputFlags(Flags):
     """Where the result goes: in one format to standard output, or to a file; in others to more files."""
 
-    output: str
-    output_file: Path | None = None
+    HEADING: ClassVar = "Output"
+    output: str = option("-o", "--output")
+    output_file: Path | None = option(
+        "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file, not to standard output."
+    )
     reports: Sequence[ReportFile] = ()
 
 
@@ -167,27 +235,16 @@ def output_options(
     reports: bool = True,
     default: str | None = None,
     path_option: str = "--output-file",
-) -> Decorator:
-    """-o FORMAT, --output-file PATH and --report FORMAT=PATH, as an OutputFlags called `out`.
+) -> Any:
+    """-o FORMAT, --output-file PATH and --report FORMAT=PATH, as an OutputFlags.
 
     The first of the `known` formats is the default.
     """
+    output = option("-o", "--output", type=Format(known, path_option), default=default or known[0], help=help)
     report = repeatable(
         "--report",
-        "reports",
         type=report_file(known),
         metavar="FORMAT=PATH",
         help="Also write a report in this format to a file (- for standard output).",
     )
-    return as_record(
-        "out",
-        OutputFlags,
-        click.option(
-            "-o", "--output", type=Format(known, path_option), default=default or known[0], help=help
-        ),
-        click.option(
-            "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file, not to standard output."
-        ),
-        *([report] if reports else []),
-        heading="Output",
-    )
+    return nested(OutputFlags, output=output, **({"reports": report} if reports else {}))

@@ -5,34 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from netprobe.cli.command import Command
-from netprobe.cli.flags import (
-    ClusterFlags,
-    LabFlags,
-    PodFlags,
-    Selection,
-    ViewFlags,
-    cluster_options,
-    flow_options,
-    lab_options,
-    pod_options,
-    resolve_target,
-    view_options,
-)
+from netprobe.cli.flags import ClusterFlags, FlowFlags, LabFlags, PodFlags, ViewFlags, resolve_target
 from netprobe.cli.invoke import say
 from netprobe.cli.options import (
     FAMILIES,
+    Flags,
     OutputFlags,
-    as_record,
+    argument,
+    as_command,
     duration_option,
-    examples,
     family_option,
     filename_option,
     flag,
+    nested,
+    option,
     output_options,
     profile_option,
     ready_option,
@@ -52,20 +42,43 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ModeFlags:
+class ModeFlags(Flags):
     """What chooses the mode of the run, and the options that only in-place runs have."""
 
-    in_place: bool
-    dry_run: bool
-    disturb: bool
-    sample: int
-    seed: int
-    filenames: tuple[str, ...]
-    shadow_namespace: bool
-    via: tuple[str, ...]
-    lifetime_s: float
+    HEADING: ClassVar = "Existing pods (in place)"
+    in_place: bool = flag(
+        "--in-place",
+        "Probe the existing pods of the cluster, from shadow pods. The default for a suite without topology.",
+    )
+    dry_run: bool = flag("--dry-run", "In place: print what would be created as YAML; create nothing.")
+    disturb: bool = flag("--disturb", "In place: continue even if shadow pods disturb other workloads.")
+    sample: int = option(
+        "--sample",
+        metavar="N",
+        type=click.IntRange(0),
+        default=0,
+        help="In place: also probe N pods drawn at random.",
+    )
+    seed: int = option("--seed", type=int, default=0, help="In place: seed of the random sample.")
+    filenames: tuple[str, ...] = filename_option(
+        "With --shadow-namespace: a file or folder of policies to try. Repeatable."
+    )
+    shadow_namespace: bool = flag(
+        "--shadow-namespace",
+        "In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
+    )
+    via: tuple[str, ...] = repeatable(
+        "--via",
+        type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
+        help="In place: also reach Services this way.",
+    )
+    lifetime_s: float = duration_option(
+        "--lifetime",
+        default="15m",
+        help="In place: the cluster removes shadow pods by itself after this time.",
+    )
 
-    def mode(
+    def chosen(
         self, path: str | None, placement: str | None, prefix: str
     ) -> FixtureMode | InPlaceMode | CopyMode:
         """The mode. UsageError for options that do not go together, InputError for the suite."""
@@ -115,118 +128,62 @@ class ModeFlags:
             )
 
 
-placement_option: Final = click.option(
-    "--placement",
-    type=click.Choice(["same", "other", "both"]),
-    help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
-)
-
-mode_options: Final = as_record(
-    "flags",
-    ModeFlags,
-    flag(
-        "--in-place",
-        "Probe the existing pods of the cluster, from shadow pods. The default for a suite without topology.",
-    ),
-    flag("--dry-run", "In place: print what would be created as YAML; create nothing."),
-    flag("--disturb", "In place: continue even if shadow pods disturb other workloads."),
-    click.option(
-        "--sample",
-        metavar="N",
-        type=click.IntRange(0),
-        default=0,
-        help="In place: also probe N pods drawn at random.",
-    ),
-    click.option("--seed", type=int, default=0, help="In place: seed of the random sample."),
-    filename_option("With --shadow-namespace: a file or folder of policies to try. Repeatable."),
-    flag(
-        "--shadow-namespace",
-        "In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
-    ),
-    repeatable(
-        "--via",
-        type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
-        help="In place: also reach Services this way.",
-    ),
-    duration_option(
-        "--lifetime",
-        "lifetime_s",
-        default="15m",
-        help="In place: the cluster removes shadow pods by itself after this time.",
-    ),
-    heading="Existing pods (in place)",
-)
+@dataclass(frozen=True, slots=True)
+class RunFlags(Flags):
+    suite: str | None = argument(type=click.Path(), required=False)
+    paths: tuple[str, ...] = argument(nargs=-1, type=click.Path(allow_dash=True))
+    cluster: ClusterFlags = nested(ClusterFlags)
+    lab: LabFlags = nested(LabFlags)
+    pods: PodFlags = nested(PodFlags)
+    ready_s: float = ready_option("120s")
+    wait_s: float = wait_option()
+    ip_family: str | None = family_option()
+    namespace_prefix: str = option(
+        "--namespace-prefix",
+        metavar="PREFIX",
+        default="",
+        show_default=False,
+        help="Prefix for the suite's namespaces, to run next to namespaces of the same names.",
+    )
+    placement: str | None = option(
+        "--placement",
+        type=click.Choice(["same", "other", "both"]),
+        help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
+    )
+    profile: str = profile_option()
+    history: Path | None = option(
+        "--history",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Also keep the report in this folder, for netprobe history.",
+    )
+    selection: FlowFlags = nested(FlowFlags)
+    view: ViewFlags = nested(ViewFlags)
+    mode: ModeFlags = nested(ModeFlags)
+    out: OutputFlags = output_options(FORMATS.names)
 
 
-@click.command(cls=Command)
-@click.argument("suite", type=click.Path(), required=False)
-@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
-@cluster_options
-@lab_options
-@pod_options
-@ready_option("120s")
-@wait_option
-@family_option
-@click.option(
-    "--namespace-prefix",
-    metavar="PREFIX",
-    default="",
-    show_default=False,
-    help="Prefix for the suite's namespaces, to run next to namespaces of the same names.",
-)
-@placement_option
-@profile_option
-@click.option(
-    "--history",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Also keep the report in this folder, for netprobe history.",
-)
-@flow_options
-@view_options
-@mode_options
-@output_options(FORMATS.names)
-@examples("""
-netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
-netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
-netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
-netprobe run --context prod suite.yaml --in-place          # its existing pods; --dry-run shows the plan
-netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
-""")
-@click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    *,
-    suite: str | None,
-    paths: tuple[str, ...],
-    namespace_prefix: str,
-    placement: str | None,
-    cluster: ClusterFlags,
-    lab: LabFlags,
-    pods: PodFlags,
-    flags: ModeFlags,
-    history: Path | None,
-    selection: Selection,
-    view: ViewFlags,
-    ready_s: float,
-    wait_s: float,
-    ip_family: str | None,
-    profile: str,
-    out: OutputFlags,
-) -> int:
+@as_command(RunFlags)
+def command(flags: RunFlags) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
     Creates the suite's namespaces, pods and policies, tries every flow with `nc -zv` in the source pod, and
     removes everything again. Without --kubeconfig, --context or --lab this happens on a lab made for the
     run, whatever $KUBECONFIG says.
+
+    Examples:
+      netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
+      netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
+      netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
+      netprobe run --context prod suite.yaml --in-place          # its existing pods; --dry-run shows the plan
+      netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
     """
     from netprobe.lab import begin
 
-    target, new_lab = resolve_target(ctx, cluster, lab)
+    target, new_lab = resolve_target(flags.cluster, flags.lab)
     starting = begin(new_lab) if target.is_ephemeral_lab else None
     if starting is not None:
-        ctx.call_on_close(starting.cancel)
+        click.get_current_context().call_on_close(starting.cancel)
     # These imports take as long as the lab's start: meanwhile.
     from netprobe.cli.progress import run_with_progress
     from netprobe.probe import Deadlines, Pace
@@ -236,30 +193,31 @@ def command(
     from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
-    if flags.shadow_namespace and suite is not None:
+    suite, paths = flags.suite, flags.paths
+    if flags.mode.shadow_namespace and suite is not None:
         from netprobe.suite import is_suite
 
         if not is_suite(suite):  # all arguments are policies to try
-            paths = (suite, *paths)
-            suite = None
-    mode = replace(flags, filenames=(*paths, *flags.filenames)).mode(suite, placement, namespace_prefix)
-    timeout_s = cluster.request_timeout_s
+            paths, suite = (suite, *paths), None
+    wanted = replace(flags.mode, filenames=(*paths, *flags.mode.filenames))
+    mode = wanted.chosen(suite, flags.placement, flags.namespace_prefix)
+    timeout_s = flags.cluster.request_timeout_s
     options = RunOptions(
         target,
         starting or new_lab,
-        pods.options(),
-        Deadlines(ready_s=ready_s),
-        Pace(wait_s=wait_s, start_s=min(20.0, timeout_s or 20.0)),
-        profile_of(profile),
+        flags.pods.options(),
+        Deadlines(ready_s=flags.ready_s),
+        Pace(wait_s=flags.wait_s, start_s=min(20.0, timeout_s or 20.0)),
+        profile_of(flags.profile),
         timeout_s,
-        FAMILIES[ip_family],
-        FlowFilter(selection.sources, selection.destinations, selection.ports),
+        FAMILIES[flags.ip_family],
+        FlowFilter(flags.selection.sources, flags.selection.destinations, flags.selection.ports),
     )
-    if flags.dry_run and not isinstance(mode, FixtureMode):
+    if flags.mode.dry_run and not isinstance(mode, FixtureMode):
         for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
             print(piece, end="")
         return 0
-    return _run(mode, options, out, view, history)
+    return _run(mode, options, flags.out, flags.view, flags.history)
 
 
 def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, history: Path | None) -> int:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
-from netprobe.cli.command import Command
-from netprobe.cli.flags import (
-    ClusterFlags,
-    Selection,
-    ViewFlags,
-    cluster_options,
-    selection_options,
-    view_options,
-)
-from netprobe.cli.inputs import InputFlags, input_options, read_world
+from netprobe.cli.flags import ClusterFlags, Selection, ViewFlags
+from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import OutputFlags, examples, flag, output_options, profile_option
+from netprobe.cli.options import Flags, OutputFlags, as_command, flag, nested, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
 from netprobe.model.text import listed, plain
@@ -37,56 +28,53 @@ DOCUMENTS = frozenset({"json", "yaml"})
 MANY_ROWS = 100_000
 
 
-@click.command(cls=Command)
-@input_options
-@cluster_options
-@selection_options
-@flag("--include-self", "Include flows of pods to themselves.")
-@flag("--changed-only", "Show only flows that policies deny, or that are not as expected.")
-@flag("--diff", "Print changes that make the policies match the suite, as a patch for `git apply`.")
-@view_options
-@profile_option
-@output_options(FORMATS.names)
-@examples("""
-netprobe simulate suite.yaml                        # compare with what the suite declares
-netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
-netprobe simulate manifests/ --port 80 --port 53/udp -o json
-kubectl get namespaces,pods,services,networkpolicies -A -o json | netprobe simulate - --to shop/cart
-netprobe simulate suite.yaml --diff | git apply     # make the policies match the suite
-netprobe simulate --context staging --from shop/web # the policies of a live cluster
-""")
-def command(
-    *,
-    inputs: InputFlags,
-    cluster: ClusterFlags,
-    selection: Selection,
-    view: ViewFlags,
-    include_self: bool,
-    changed_only: bool,
-    diff: bool,
-    profile: str,
-    out: OutputFlags,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class SimulateFlags(Flags):
+    inputs: InputFlags = nested(InputFlags)
+    cluster: ClusterFlags = nested(ClusterFlags)
+    selection: Selection = nested(Selection)
+    include_self: bool = flag("--include-self", "Include flows of pods to themselves.")
+    changed_only: bool = flag(
+        "--changed-only", "Show only flows that policies deny, or that are not as expected."
+    )
+    diff: bool = flag(
+        "--diff", "Print changes that make the policies match the suite, as a patch for `git apply`."
+    )
+    view: ViewFlags = nested(ViewFlags)
+    profile: str = profile_option()
+    out: OutputFlags = output_options(FORMATS.names)
+
+
+@as_command(SimulateFlags)
+def command(flags: SimulateFlags) -> int:
     """Show what the policies of a SUITE, of manifests, or of a live cluster allow.
 
     With a SUITE, compare the flows that it declares with what its policies say; exit status 1 if they
     differ. Without one, list every ordered pair of different pods, on the ports that the destination
     declares or that --port names.
+
+    Examples:
+      netprobe simulate suite.yaml                        # compare with what the suite declares
+      netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
+      netprobe simulate manifests/ --port 80 --port 53/udp -o json
+      kubectl get namespaces,pods,services,networkpolicies -A -o json | netprobe simulate - --to shop/cart
+      netprobe simulate suite.yaml --diff | git apply     # make the policies match the suite
+      netprobe simulate --context staging --from shop/web # the policies of a live cluster
     """
     from netprobe.cli.emit import emit
     from netprobe.run.record import ClusterInfo, Report, RunInfo
     from netprobe.simulate import profile as profile_of
 
     started = datetime.now(UTC)
-    chosen = profile_of(profile)
+    chosen = profile_of(flags.profile)
     world = read_world(
-        inputs,
-        cluster,
+        flags.inputs,
+        flags.cluster,
         nothing="nothing to simulate: give a suite, or manifests with -f, or a cluster with --context",
     )
     simulated = world.cluster()
     if world.suite is not None:
-        if selection.externals or include_self:
+        if flags.selection.externals or flags.include_self:
             raise UsageError(
                 "--external and --include-self cannot be used with a suite, as it declares its own flows"
             )
@@ -96,14 +84,14 @@ def command(
             world.suite,
             world.live,
             chosen,
-            sources=selection.sources,
-            destinations=selection.destinations,
-            ports=selection.ports,
+            sources=flags.selection.sources,
+            destinations=flags.selection.destinations,
+            ports=flags.selection.ports,
         )
-        if diff:
+        if flags.diff:
             return _diff(moments)
-        steps = suite_steps(moments, changed_only=changed_only)
-    elif diff:
+        steps = suite_steps(moments, changed_only=flags.changed_only)
+    elif flags.diff:
         raise UsageError("--diff makes the policies match a declaration: name a suite")
     else:
         from netprobe.run.simulated import pairs_step
@@ -111,32 +99,34 @@ def command(
 
         question = read_question(
             simulated,
-            sources=selection.sources,
-            destinations=selection.destinations,
-            externals=selection.externals,
-            ports=selection.ports,
-            include_self=include_self,
+            sources=flags.selection.sources,
+            destinations=flags.selection.destinations,
+            externals=flags.selection.externals,
+            ports=flags.selection.ports,
+            include_self=flags.include_self,
         )
         if not question.size:
             say("no flow to show: fewer than two pods, or no pod declares a port (name one with --port)")
-        written = {out.output, *(one.format for one in out.reports)}
-        of_every_row = OF_EVERY_ROW - (DOCUMENTS if view.grouped else frozenset())
-        every_row = view.everything or view.only_differences or bool(written & of_every_row)
+        written = {flags.out.output, *(one.format for one in flags.out.reports)}
+        of_every_row = OF_EVERY_ROW - (DOCUMENTS if flags.view.grouped else frozenset())
+        every_row = flags.view.everything or flags.view.only_differences or bool(written & of_every_row)
         if written & DOCUMENTS & of_every_row and question.size > MANY_ROWS:
             say(f"{question.size:,} flows, one by one: --grouped writes pods that behave alike in one row")
         steps = (
             pairs_step(
                 AllPairs(question, chosen),
-                changed_only=changed_only,
+                changed_only=flags.changed_only,
                 groups=bool(written - of_every_row),
                 rows=every_row,
             ),
         )
     nodes: dict[End, str] = {pod.ref: pod.node for pod in simulated.pods.values() if pod.node is not None}
-    info = ClusterInfo(context=cluster.context or cluster.lab_name, cni=chosen.name)
+    info = ClusterInfo(context=flags.cluster.context or flags.cluster.lab_name, cni=chosen.name)
     name = world.suite.name if world.suite is not None else None
     return emit(
-        Report(name, info, RunInfo.since(started), steps, warnings=simulated.warnings, nodes=nodes), out, view
+        Report(name, info, RunInfo.since(started), steps, warnings=simulated.warnings, nodes=nodes),
+        flags.out,
+        flags.view,
     )
 
 

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-import click
-
 from netprobe import __version__
-from netprobe.cli.command import Command
 from netprobe.cli.emit import write
-from netprobe.cli.flags import ClusterFlags, cluster_options
-from netprobe.cli.options import OutputFlags, examples, output_options
+from netprobe.cli.flags import ClusterFlags
+from netprobe.cli.options import Flags, OutputFlags, as_command, nested, output_options
 
 
-@click.command(cls=Command)
-@cluster_options
-@output_options(("text", "json"), reports=False)
-@examples("""
-netprobe version
-netprobe version --context staging   # also that of the API server
-netprobe version -o json
-""")
-def command(*, cluster: ClusterFlags, out: OutputFlags) -> None:
-    """Print the versions of netprobe, of Python and of the Kubernetes client."""
+@dataclass(frozen=True, slots=True)
+class VersionFlags(Flags):
+    cluster: ClusterFlags = nested(ClusterFlags)
+    out: OutputFlags = output_options(("text", "json"), reports=False)
+
+
+@as_command(VersionFlags)
+def command(flags: VersionFlags) -> None:
+    """Print the versions of netprobe, of Python and of the Kubernetes client.
+
+    Examples:
+      netprobe version
+      netprobe version --context staging   # also that of the API server
+      netprobe version -o json
+    """
     versions = {"netprobe": __version__, "python": platform.python_version(), "kubernetes": _client()}
-    if cluster:
-        versions["server"] = _server(cluster)
+    if flags.cluster:
+        versions["server"] = _server(flags.cluster)
     lines = [f"{name} {number}\n" for name, number in versions.items()]
-    write(lambda format_, _: lines if format_ == "text" else [json.dumps(versions, indent=2) + "\n"], out)
+    write(
+        lambda format_, _: lines if format_ == "text" else [json.dumps(versions, indent=2) + "\n"], flags.out
+    )
 
 
 def _client() -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 import pytest
 
-from netprobe.cli.flags import PodFlags, pod_options
+from netprobe.cli.flags import PodFlags
+from netprobe.cli.options import as_command
 from netprobe.cli.parameters import (
     DURATION,
     EXTERNAL,
@@ -89,15 +90,10 @@ def test_report_files(tmp_path: Path) -> None:
             convert(text, None, None)
 
 
-@click.command
-@pod_options
-def probe(pods: PodFlags) -> PodFlags:
-    return pods
-
-
 def given(*arguments: str) -> PodFlags:
-    flags: PodFlags = probe.main(list(arguments), standalone_mode=False)
-    return flags
+    found: list[PodFlags] = []
+    as_command(PodFlags)(found.append).main(list(arguments), standalone_mode=False)
+    return found[0]
 
 
 def test_pod_options_reach_the_pod() -> None:
