@@ -123,6 +123,16 @@ LETS_X_IN = """
 {knp: k, podSelector: {matchLabels: {app: p}}, ingress: [{from: [{podSelector: {matchLabels: {app: x}}}]}]}
 ---
 """
+AROUND_Q = "{set: s, labels: {role: partner}, nets: [<a/q>/32]}\n---\n"
+AROUND_P = AROUND_Q.replace("a/q", "a/p")
+
+
+def partners(ports: str, *, ends: str = "selector: role == 'partner'") -> str:
+    """A policy that allows the egress of a/p to these destinations only."""
+    rule = f"{{action: Allow, protocol: TCP, destination: {{{ends}, {ports}}}}}"
+    return f"{{gnp: p, {ON_P}, types: [Egress], egress: [{rule}]}}"
+
+
 ISOLATES = "{knp: k, podSelector: {matchLabels: {app: p}}, policyTypes: [Ingress]}\n---\n"
 X = "source: {selector: app == 'x'}"
 
@@ -175,6 +185,15 @@ ROWS = (
         ("a/x -> DENY",),
     ),
     Row(
+        "10b",
+        "... to policies of which one passes others",
+        T1
+        + f"{{np: t1.p, tier: t1, {ON_P}, ingress: [{{action: Pass, {X}}}]}}\n---\n"
+        + f"{{np: a, order: 1, {ON_P}, ingress: [{{action: Deny, source: {{selector: app == 'q'}}}}]}}\n---\n"
+        + f"{{np: b, order: 2, {ON_P}, ingress: [{{action: Pass, source: {{selector: app == 'q'}}}}]}}",
+        ("a/x -> DENY",),
+    ),
+    Row(
         "11",
         "Pass in the last tier",
         f"{{tier: z, order: 2000000}}\n---\n{{np: z.p, tier: z, {ON_P}, ingress: [{{action: Pass, {X}}}]}}",
@@ -223,6 +242,12 @@ ROWS = (
         f"{{gnp: b, order: 1, {ON_P}, ingress: [{{action: Allow, {X}}}]}}\n---\n"
         f"{{gnp: a, order: 1, {ON_P}, ingress: [{{action: Deny, {X}}}]}}",
         ("a/x -> DENY",),
+    ),
+    Row(
+        "17 kinds",
+        "two policies of one order and name: by kind, and those of Kubernetes as Kubernetes...",
+        LETS_X_IN + f"{{np: k, order: 1000, {ON_P}, ingress: [{{action: Deny}}]}}",
+        ("a/x -> ALLOW", "a/q -> DENY"),
     ),
     Row(
         "18",
@@ -320,6 +345,50 @@ ROWS = (
         f"{{np: p, {ON_P}, ingress: "
         "[{action: Allow, protocol: TCP, destination: {ports: ['80:90'], notPorts: [81]}}]}",
         ("a/x -> ALLOW", "a/x -> a/p 81 DENY"),
+    ),
+    Row(
+        "29 set",
+        "a name excludes no port of a pod that only a set around it matches",
+        AROUND_Q + partners("notPorts: [web]"),
+        ("a/p -> a/q 81 ALLOW", "a/p -> a/q ALLOW", "a/p -> b/n DENY"),
+    ),
+    Row(
+        "29 set and networks",
+        "... and networks",
+        AROUND_Q + partners("notPorts: [web]", ends="selector: role == 'partner', nets: [10.0.0.0/8]"),
+        ("a/p -> a/q 81 ALLOW", "a/p -> a/q ALLOW", "a/p -> b/n DENY"),
+    ),
+    Row(
+        "29 both",
+        "... but does if its own labels match too",
+        AROUND_Q + partners("notPorts: [web]", ends="selector: has(role) || app == 'q'"),
+        ("a/p -> a/q 81 DENY", "a/p -> a/q ALLOW", "a/p -> a/x ALLOW"),
+    ),
+    Row(
+        "29 number",
+        "... and a number excludes it",
+        AROUND_Q + partners("notPorts: [web, 81]"),
+        ("a/p -> a/q 81 DENY", "a/p -> a/q ALLOW"),
+    ),
+    Row(
+        "28 set",
+        "a named port is not that of a pod that only a set around it matches",
+        AROUND_Q + partners("ports: [web], notPorts: [other]"),
+        ("a/p -> a/q 81 DENY", "a/p -> a/q DENY"),
+    ),
+    *(
+        Row(
+            f"{number} own",
+            "the same for the destination of ingress",
+            AROUND_P
+            + f"{{gnp: p, {ON_P}, ingress: [{{action: Allow, protocol: TCP, destination: "
+            + f"{{selector: role == 'partner', {ports}}}}}]}}",
+            (f"a/x -> {verdict}", f"a/x -> a/p 81 {other}"),
+        )
+        for number, ports, verdict, other in (
+            ("29", "notPorts: [web]", "ALLOW", "ALLOW"),
+            ("28", "ports: [web]", "DENY", "DENY"),
+        )
     ),
     Row(
         "30",

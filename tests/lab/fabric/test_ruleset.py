@@ -15,6 +15,7 @@ from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.cluster import Node
 from netprobe.model.flow import PodRef, Protocol, ServiceRef
+from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,
     Action,
@@ -22,6 +23,7 @@ from netprobe.model.policy import (
     NamedPort,
     NodePeer,
     OtherProtocol,
+    PodPeer,
     Policy,
     PolicyRef,
     PortRange,
@@ -166,6 +168,12 @@ def test_what_a_rule_matches(rule: Rule, expected: list[str]) -> None:
     one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), (rule,)), {})
     compiled = rules_of(one, Direction.INGRESS, (4, 6))
     assert [text.partition(" counter accept ")[0] for text in compiled.rules] == expected
+
+
+def test_a_peer_with_sets_is_one_rule_a_family_if_no_name_is_excluded() -> None:
+    rule = Rule((PodPeer(Selector(), sets=True),), not_ports=(WEB_80,))
+    one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), None, (rule,)), {})
+    assert len(rules_of(one, Direction.EGRESS, (4, 6)).rules) == 2 * len(Protocol)
 
 
 def test_a_rejection_of_a_known_protocol_is_one_rule() -> None:
