@@ -228,6 +228,17 @@ def _campaign(trials: Trials, todo: Sequence[Mutant], out: TextIO) -> int:
     return found["survived"] + found["listed, but killed"]
 
 
+class _FailedError(Exception):
+    pass
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """End a test that fails at once: the report of it costs more than most tests."""
+    if call.excinfo is not None and not issubclass(call.excinfo.type, pytest.skip.Exception):
+        raise _FailedError from call.excinfo.value
+
+
 class Trials:
     """Runs mutants in forks of a process that has collected the tests and has run none."""
 
@@ -300,8 +311,11 @@ class Trials:
     def _passes(self, number: int, following: int | None) -> bool:
         item = self.items[number]
         nextitem = None if following is None else self.items[following]
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        return not self._session.testsfailed
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        except _FailedError:
+            return False
+        return True
 
     def _fork(self, work: Callable[[], _T]) -> _T | None:
         """What a function returns in a forked process; None if that does not end."""
