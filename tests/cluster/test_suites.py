@@ -23,7 +23,7 @@ SUITES = sorted(EXAMPLES.glob("*/suite.yaml"))
 
 
 def rows(suite: Path, *arguments: object) -> dict[tuple[object, ...], dict[str, Any]]:
-    ended = netprobe("run", suite, "-o", "json", *arguments, timeout_s=240)
+    ended = netprobe("run", suite, "-o", "json", *arguments)
     assert ended.out, ended.err
     keys = ("step", "from", "to", "port", "protocol", "via")
     return {tuple(row[key] for key in keys): row for row in ended.report["flows"]}

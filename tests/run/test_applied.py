@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from netprobe.kube import connect
-from netprobe.kube.client import KubeCluster
 from netprobe.lab import Lab
 from netprobe.manifests import Document
 from netprobe.model.policy import Origin
 from netprobe.run.applied import Served, narrow
-from tests.run.netprobe import netprobe
+from tests.run.netprobe import netprobe, on
 
 RUN = "netprobe.dev/run"
 OURS = {"matchLabels": {RUN: "r"}}
@@ -91,16 +87,6 @@ def closed(name: str) -> dict[str, Any]:
             "ingress": [{"name": "all", "action": "Deny", "from": [{"namespaces": {}}]}],
         },
     }
-
-
-def on(lab: Lab, what: Callable[[KubeCluster], Awaitable[Any]]) -> Any:
-    """Do something to a lab."""
-
-    async def run() -> Any:
-        async with connect(lab.kubeconfig) as cluster:
-            return await what(cluster)
-
-    return asyncio.run(run())
 
 
 @pytest.mark.lab

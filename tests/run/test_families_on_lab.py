@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -84,8 +83,8 @@ def check(folder: Path, *where: object) -> None:
 @pytest.mark.lab
 def test_a_block_of_one_family_and_a_selector_of_both(tmp_path: Path) -> None:
     try:
-        lab = start(LabOptions(name=f"families-{os.getpid()}", ip_families=("ipv4", "ipv6")))
+        lab = start(LabOptions(ip_families=("ipv4", "ipv6")), ephemeral=True)
     except LabError as error:
         pytest.skip(f"no lab on this machine: {error}")
     with lab:
-        check(tmp_path, "--lab", lab.name)
+        check(tmp_path, "--kubeconfig", lab.kubeconfig)

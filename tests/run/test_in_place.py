@@ -11,7 +11,7 @@ import pytest
 
 from netprobe.lab import Lab
 from tests.cluster.neighbours import SUITE, WORKLOADS
-from tests.run.netprobe import ROOT, kubectl, netprobe
+from tests.run.netprobe import ROOT, kubectl, netprobe, objects
 
 pytestmark = pytest.mark.lab
 
@@ -42,17 +42,11 @@ def suite(tmp_path: Path) -> Path:
     return path
 
 
-def everything(lab: Lab) -> str:
-    kinds = "namespaces,pods,jobs,networkpolicies,services,replicasets,poddisruptionbudgets"
-    columns = "-o=custom-columns=K:.kind,N:.metadata.namespace,M:.metadata.name,U:.metadata.uid"
-    return kubectl(str(lab.kubeconfig), "get", kinds, "-A", columns)
-
-
 def test_real_pods_are_probed_and_everything_is_as_it_was(inhabited: Lab, suite: Path) -> None:
-    before = everything(inhabited)
+    before = objects(inhabited)
     ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json", "--via", "dns")
     assert ended.status == 0, ended.err or ended.out
-    assert everything(inhabited) == before
+    assert objects(inhabited) == before
     schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(ended.report)
     denied = [row for row in ended.report["flows"] if row["observed"] == "deny"]
@@ -70,11 +64,11 @@ spec:
   podSelector: {matchLabels: {app: batch}}
   ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: place-data}}}]}]
 """)
-    before = everything(inhabited)
+    before = objects(inhabited)
     options = ("--in-place", "--shadow-namespace", "--lab", inhabited.name, "-o", "json")
     ended = netprobe("run", "-f", policy, *options)
     assert ended.status == 0, ended.err or ended.out
-    assert everything(inhabited) == before
+    assert objects(inhabited) == before
     closed = [
         row for row in ended.report["flows"] if row["observed"] == "deny" and "place-shop/batch" in row["to"]
     ]
@@ -115,9 +109,9 @@ spec:
 
 
 def test_a_dry_run_prints_and_creates_nothing(inhabited: Lab, suite: Path) -> None:
-    before = everything(inhabited)
+    before = objects(inhabited)
     ended = netprobe("run", suite, "--in-place", "--dry-run", "--lab", inhabited.name)
     assert ended.status == 0, ended.err
-    assert everything(inhabited) == before
+    assert objects(inhabited) == before
     assert "readinessGates" in ended.out
     assert "# seen by: Service place-shop/web" in ended.out

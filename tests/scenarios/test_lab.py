@@ -1,22 +1,31 @@
-"""Each scenario on a lab: a run ends as promised, and every packet does what the simulator says."""
+"""Scenarios on a lab: a run ends as promised, and every packet does what the simulator says.
+
+`make test` runs one for each kind of policy, one with steps and one with hosts outside; `make conformance`
+(NETPROBE_CONFORMANCE=all) runs every one.
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from netprobe.lab import Lab
-from tests.run.netprobe import called
-from tests.scenarios import EACH, Scenario
+from tests.run.netprobe import netprobe
+from tests.scenarios import SCENARIOS, Scenario
 from tests.scenarios.rows import rows
 
 pytestmark = pytest.mark.lab
 
+ALL = os.environ.get("NETPROBE_CONFORMANCE") == "all"
+FEW = {"production-mistake", "namespace-labels", "platform-guardrails", "calico-tiers"}
 
-@EACH
-def test_the_lab_agrees_flow_for_flow(
-    scenario: Scenario, lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ended = called(capsys, "run", scenario.suite, "--lab", lab.name, "-o", "json")
+
+@pytest.mark.parametrize(
+    "scenario", [one for one in SCENARIOS if ALL or one.name in FEW], ids=lambda one: one.name
+)
+def test_the_lab_agrees_flow_for_flow(scenario: Scenario, lab: Lab) -> None:
+    ended = netprobe("run", scenario.suite, "--lab", lab.name, "-o", "json")
     assert ended.status == scenario.status, ended.err or ended.out
     table = rows(ended.report)
     assert len(table) == scenario.flows
