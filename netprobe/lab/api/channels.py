@@ -15,14 +15,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import WSMsgType, hdrs, web
-from aiohttp.http import WebSocketReader
 
 from netprobe.lab.api import requests, spdy
-from netprobe.lab.api.status import ApiError, bad_request
+from netprobe.lab.api.status import bad_request
 from netprobe.model.objects import Object
 
 V4 = "v4.channel.k8s.io"
@@ -35,44 +33,16 @@ LARGEST_MESSAGE = 4 << 20
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 
-@dataclass(frozen=True, slots=True)
-class StdinData:
-    data: bytes
+Frame: TypeAlias = tuple[int, bytes]
+"""What a client sends: STDIN and data (b"" at its end), or RESIZE and the terminal's size as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Standard input ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    columns: int
-    rows: int
-
-
-Frame: TypeAlias = StdinData | Closed | Size | None
-
-
-def read_frame(message: bytes, protocol: str) -> Frame:
-    """A frame from the client; None for one that a server ignores."""
-    if not message:
-        return None
-    channel, data = message[0], message[1:]
-    if channel == STDIN:
-        return StdinData(data) if data else None
-    if channel == CLOSE and protocol == V5 and data == bytes([STDIN]):
-        return Closed()
-    return _size(data) if channel == RESIZE else None
-
-
-def _size(data: bytes) -> Size | None:
-    """The terminal's size from JSON; None if it cannot be read."""
-    try:
-        values = json.loads(data)
-        return Size(int(values["Width"]), int(values["Height"]))
-    except (ValueError, KeyError, TypeError):
-        return None
+def read_frame(message: bytes, protocol: str) -> Frame | None:
+    """A message of a websocket; None for one that a server ignores."""
+    if protocol == V5 and message == bytes([CLOSE, STDIN]):
+        return STDIN, b""
+    channel, data = message[:1], message[1:]
+    return (channel[0], data) if data and channel[0] in {STDIN, RESIZE} else None
 
 
 def exited(code: int) -> dict[str, Any]:
@@ -101,8 +71,6 @@ def not_run(why: str) -> dict[str, Any]:
     }
 
 
-_SPDY = "SPDY/3.1"
-_VERSION = "X-Stream-Protocol-Version"
 _CHANNELS = {
     "stdin": STDIN,
     "stdout": STDOUT,
@@ -111,7 +79,6 @@ _CHANNELS = {
     "resize": RESIZE,
 }
 _OUTPUTS = ("stdout", "stderr")
-_CHUNK = 32 * 1024
 
 
 class Channels(Protocol):
@@ -136,21 +103,10 @@ async def accept(request: web.BaseRequest) -> Channels:
         socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=LARGEST_MESSAGE, compress=False)
         await socket.prepare(request)
         return _WebSocketChannels(socket)
-    if upgrade != _SPDY.lower():
+    if upgrade != spdy.SPDY.lower():
         raise bad_request("Upgrade request required: exec and attach need websocket or SPDY/3.1")
-    offered = ",".join(request.headers.getall(_VERSION, [])).replace(" ", "").split(",")
-    if V4 not in offered:
-        text = f"unable to upgrade: client supports {offered}, server accepts [{V4}]"
-        raise ApiError(403, "Forbidden", text)
-    headers = {hdrs.CONNECTION: "Upgrade", hdrs.UPGRADE: _SPDY, _VERSION: V4}
-    response = web.StreamResponse(status=101, headers=headers)
-    response.force_close()
-    received = asyncio.StreamReader()
-    if request.transport is not None:
-        received.set_transport(request.transport)  # it makes the client pause when data is not consumed
-    request.protocol.set_parser(cast("WebSocketReader", _Received(received)))
-    await response.prepare(request)
-    return _SpdyChannels(response, received, [kind for kind in _OUTPUTS if requests.flag(request, kind)])
+    peer = await spdy.upgrade(request, V4)
+    return _SpdyChannels(peer, [kind for kind in _OUTPUTS if requests.flag(request, kind)])
 
 
 class _WebSocketChannels:
@@ -162,10 +118,9 @@ class _WebSocketChannels:
     async def frames(self) -> AsyncIterator[Frame]:
         protocol = self._socket.ws_protocol or V4
         async for message in self._socket:
-            if message.type is WSMsgType.BINARY:
-                yield read_frame(message.data, protocol)
-            elif message.type is WSMsgType.TEXT:
-                yield read_frame(message.data.encode(), protocol)
+            data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+            if (frame := read_frame(data, protocol)) is not None:
+                yield frame
 
     async def send(self, channel: int, data: bytes) -> None:
         await self._socket.send_bytes(bytes([channel]) + data)
@@ -176,29 +131,12 @@ class _WebSocketChannels:
         await self._socket.close()
 
 
-class _Received:
-    """Takes the bytes after the upgrade from aiohttp, in the place of its parser for websockets."""
-
-    def __init__(self, reader: asyncio.StreamReader) -> None:
-        self._reader = reader
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._reader.feed_data(data)
-        return False, b""
-
-    def feed_eof(self) -> None:
-        self._reader.feed_eof()
-
-
 class _SpdyChannels:
     """`outputs`: which of stdout and stderr the client wants; the error stream always comes."""
 
-    def __init__(
-        self, response: web.StreamResponse, received: asyncio.StreamReader, outputs: Sequence[str]
-    ) -> None:
-        self.response = response
-        self._received = received
-        self._connection = spdy.Connection()
+    def __init__(self, peer: spdy.Peer, outputs: Sequence[str]) -> None:
+        self.response = peer.response
+        self._peer = peer
         loop = asyncio.get_running_loop()
         self._outputs: dict[int, asyncio.Future[int]] = {
             _CHANNELS[kind]: loop.create_future() for kind in ("error", *outputs)
@@ -207,47 +145,34 @@ class _SpdyChannels:
         self._finished = False
 
     async def frames(self) -> AsyncIterator[Frame]:
-        while data := await self._received.read(_CHUNK):
-            try:
-                events = list(self._connection.feed(data))
-            except ValueError:
-                return  # this is not SPDY, so nothing that follows can be read
-            for event in events:
-                match event:
-                    case spdy.Opened(stream, headers):
-                        await self._open(stream, headers.get("streamtype", ""))
-                    case spdy.Data(stream, content):
-                        yield self._frame(stream, content)
-                    case spdy.Finished(stream) | spdy.Reset(stream):
-                        if self._channels.get(stream) == STDIN:
-                            yield Closed()
-                    case spdy.Answer(content):
-                        await self.response.write(content)
-
-    def _frame(self, stream: int, content: bytes) -> Frame:
-        channel = self._channels.get(stream)
-        if channel == STDIN:
-            return StdinData(content)
-        return _size(content) if channel == RESIZE else None
+        async for event in self._peer.events():
+            channel = self._channels.get(event.stream, CLOSE)
+            match event:
+                case spdy.Opened(stream, headers):
+                    await self._open(stream, headers.get("streamtype", ""))
+                case spdy.Data(_, content) if channel in {STDIN, RESIZE}:
+                    yield channel, content
+                case spdy.Finished() | spdy.Reset() if channel == STDIN:
+                    yield STDIN, b""
 
     async def _open(self, stream: int, kind: str) -> None:
         if kind not in _CHANNELS:
-            await self.response.write(spdy.refuse(stream))
+            await self._peer.refuse(stream)
             return
-        await self.response.write(self._connection.accept(stream))
+        await self._peer.accept(stream)
         channel = self._channels[stream] = _CHANNELS[kind]
         if self._finished:
-            await self.response.write(spdy.data(stream, b"", last=True))
+            await self._peer.send(stream, last=True)
         if (output := self._outputs.get(channel)) is not None and not output.done():
             output.set_result(stream)
 
     async def send(self, channel: int, data: bytes) -> None:
         if (output := self._outputs.get(channel)) is not None:
-            await self.response.write(spdy.data(await output, data))
+            await self._peer.send(await output, data)
 
     async def finish(self, status: Object | None) -> None:
         if status is not None:
             await self.send(ERROR, json.dumps(status).encode())
         self._finished = True
         for stream in list(self._channels):  # later ones are finished in _open
-            await self.response.write(spdy.data(stream, b"", last=True))
+            await self._peer.send(stream, last=True)

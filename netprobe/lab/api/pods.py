@@ -12,8 +12,8 @@ import asyncio
 import contextlib
 import copy
 import functools
+import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -138,9 +138,9 @@ async def _run(
             if ended is not None:
                 ended(_NOT_STARTED)
         return client.response
-    output = _Output(client, process, fault, request.transport, shows_code=ended is None)
+    serve = _serve(client, process, fault, request.transport, shows_code=ended is None)
     try:
-        await _converse(client, output.serve(), process)
+        await _converse(client, serve, process)
     finally:
         process.kill()
         code = await process.wait()
@@ -168,49 +168,40 @@ async def _converse(
 async def _read(client: Channels, process: Process | None) -> None:
     """Pass input and the terminal's size on to the process."""
     stdin = process.stdin if process is not None else None
-    async for frame in client.frames():
-        match frame:
-            case channels.StdinData(data) if stdin is not None:
-                with contextlib.suppress(ConnectionError, RuntimeError):  # the process has closed its input
-                    stdin.write(data)
-                    await stdin.drain()
-            case channels.Closed() if stdin is not None:
-                stdin.close()
-            case channels.Size(columns, rows) if process is not None:
-                process.resize(columns, rows)
-            case _:
-                pass
+    async for channel, data in client.frames():
+        if process is None:
+            continue
+        if channel == channels.RESIZE:
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # not a size
+                size = json.loads(data)
+                process.resize(int(size["Width"]), int(size["Height"]))
+        elif stdin is not None and data:
+            with contextlib.suppress(ConnectionError, RuntimeError):  # the process has closed its input
+                stdin.write(data)
+                await stdin.drain()
+        elif stdin is not None:
+            stdin.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Output:
-    """Sends a process' output and its status to the client. `fault` is one of api/faults.py."""
+async def _serve(
+    client: Channels, process: Process, fault: str, transport: asyncio.Transport | None, *, shows_code: bool
+) -> None:
+    """Send a process' output and its status to the client. `fault` is one of api/faults.py."""
 
-    client: Channels
-    process: Process
-    fault: str
-    transport: asyncio.Transport | None
-    shows_code: bool
-
-    async def serve(self) -> None:
-        pumps = [self._pump(channels.STDOUT, self.process.stdout)]
-        if self.process.stderr is not None:
-            pumps.append(self._pump(channels.STDERR, self.process.stderr))
-        await asyncio.gather(*pumps)
-        code = await self.process.wait()
-        if self.fault == "hangs":
-            await asyncio.get_running_loop().create_future()
-        status = channels.exited(code if self.shows_code else 0)
-        await self.client.finish(None if self.fault in _WITHOUT_STATUS else status)
-
-    async def _pump(self, channel: int, reader: asyncio.StreamReader) -> None:
-        while data := await reader.read(_CHUNK):
-            if self.fault == "hangs":
-                continue
-            if self.fault == "breaks" and self.transport is not None:
-                self.transport.abort()
+    async def pump(channel: int, reader: asyncio.StreamReader | None) -> None:
+        while reader is not None and (data := await reader.read(_CHUNK)):
+            if fault == "breaks" and transport is not None:
+                transport.abort()
                 return
-            await self.client.send(channel, data)
+            if fault != "hangs":
+                await client.send(channel, data)
+
+    await asyncio.gather(pump(channels.STDOUT, process.stdout), pump(channels.STDERR, process.stderr))
+    code = await process.wait()
+    if fault == "hangs":
+        await asyncio.get_running_loop().create_future()
+    status = channels.exited(code if shows_code else 0)
+    await client.finish(None if fault in _WITHOUT_STATUS else status)
 
 
 def container_of(request: web.BaseRequest, pod: Object) -> Object:

@@ -1,7 +1,8 @@
 """pods/portforward: connects streams of kubectl to ports of a pod.
 
 As with a kubelet, the connection is made inside the pod, to 127.0.0.1 or ::1, so policies do not apply to it.
-For each connection kubectl opens two streams with one `requestID`: "error", for a message if it fails, and
+kubectl falls back to SPDY if it cannot tunnel it through a websocket.
+For each connection it opens two streams with one `requestID`: "error", for a message if it fails, and
 "data". Source: k8s.io/kubelet, pkg/cri/streaming/portforward.
 """
 
@@ -12,11 +13,10 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiohttp import WSMsgType, web
+from aiohttp import hdrs, web
 
 from netprobe.errors import LabError
 from netprobe.lab.api import spdy
-from netprobe.lab.api.channels import LARGEST_MESSAGE
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.pods import phase
 from netprobe.lab.api.requests import RequestTarget
@@ -25,31 +25,24 @@ from netprobe.lab.api.status import bad_request
 from netprobe.lab.fabric.state import Fabric
 from netprobe.model.flow import PodRef
 
-TUNNEL = "SPDY/3.1+portforward.k8s.io"
+_PROTOCOL = "portforward.k8s.io"
 _CHUNK = 32 * 1024
 
 
 async def forward(
     request: web.BaseRequest, operations: Operations, fabric: Fabric, target: RequestTarget
 ) -> web.StreamResponse:
-    """Serve connections to the pod's ports until the client closes the websocket."""
+    """Serve connections to the pod's ports until the client leaves."""
     pod = operations.get(PODS, target.namespace, target.name).object
-    wanted = request.headers.get("Sec-WebSocket-Protocol", "")
-    if request.headers.get("Upgrade", "").lower() != "websocket" or TUNNEL not in wanted:
-        raise bad_request(
-            f"Upgrade request required: the lab forwards ports by websocket ({TUNNEL}), "
-            "as kubectl does from 1.31 on"
-        )
+    if request.headers.get(hdrs.UPGRADE, "").lower() != spdy.SPDY.lower():
+        raise bad_request("Upgrade request required: the lab forwards ports by SPDY/3.1, as kubectl does")
     if phase(pod) != "Running":
         raise bad_request(f"unable to forward port because pod is not running. Current status={phase(pod)}")
-    socket = web.WebSocketResponse(protocols=(TUNNEL,), max_msg_size=LARGEST_MESSAGE, compress=False)
-    await socket.prepare(request)
-    session = _Session(socket, fabric, PodRef(target.namespace, target.name))
+    session = _Session(await spdy.upgrade(request, _PROTOCOL), fabric, PodRef(target.namespace, target.name))
     try:
-        await session.run()
+        return await session.run()
     finally:
         await session.close()
-    return socket
 
 
 @dataclass(slots=True)
@@ -64,47 +57,32 @@ class _Pair:
 
 
 class _Session:
-    def __init__(self, socket: web.WebSocketResponse, fabric: Fabric, ref: PodRef) -> None:
-        self._socket = socket
+    def __init__(self, peer: spdy.Peer, fabric: Fabric, ref: PodRef) -> None:
+        self._peer = peer
         self._fabric = fabric
         self._ref = ref
-        self._connection = spdy.Connection()
         self._pairs: dict[str, _Pair] = {}  # by requestID
         self._by_stream: dict[int, str] = {}
 
-    async def run(self) -> None:
-        async for message in self._socket:
-            if message.type is not WSMsgType.BINARY:
-                continue
-            try:
-                for event in self._connection.feed(message.data):
-                    await self._take(event)
-            except ValueError:
-                return  # it is not SPDY, so nothing that follows can be read
+    async def run(self) -> web.StreamResponse:
+        async for event in self._peer.events():
+            pair = self._data_of(event.stream)
+            match event:
+                case spdy.Opened(stream, headers):
+                    await self._open(stream, headers)
+                case spdy.Data(_, content) if pair is not None:
+                    await pair.incoming.put(content)
+                case spdy.Finished() if pair is not None:
+                    await pair.incoming.put(None)
+                case spdy.Reset() if pair is not None and pair.task is not None:
+                    pair.task.cancel()
+        return self._peer.response
 
     async def close(self) -> None:
         tasks = [pair.task for pair in self._pairs.values() if pair.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if not self._socket.closed:
-            await self._socket.close()
-
-    async def _take(self, event: spdy.Event) -> None:
-        match event:
-            case spdy.Opened(stream, headers):
-                await self._open(stream, headers)
-            case spdy.Data(stream, content):
-                if (pair := self._data_of(stream)) is not None:
-                    await pair.incoming.put(content)
-            case spdy.Finished(stream):
-                if (pair := self._data_of(stream)) is not None:
-                    await pair.incoming.put(None)
-            case spdy.Reset(stream):
-                if (pair := self._data_of(stream)) is not None and pair.task is not None:
-                    pair.task.cancel()
-            case spdy.Answer(content):
-                await self._socket.send_bytes(content)
 
     def _data_of(self, stream: int) -> _Pair | None:
         pair = self._pairs.get(self._by_stream.get(stream, ""))
@@ -113,7 +91,7 @@ class _Session:
     async def _open(self, stream: int, headers: Mapping[str, str]) -> None:
         kind, port, number = (headers.get(name, "") for name in ("streamtype", "port", "requestid"))
         if kind not in {"error", "data"} or not _is_port(port):
-            await self._socket.send_bytes(spdy.refuse(stream))
+            await self._peer.refuse(stream)
             return
         pair = self._pairs.setdefault(number, _Pair(port))
         self._by_stream[stream] = number
@@ -121,7 +99,7 @@ class _Session:
             pair.error = stream
         else:
             pair.data = stream
-        await self._socket.send_bytes(self._connection.accept(stream))
+        await self._peer.accept(stream)
         if pair.error is not None and pair.data is not None and pair.task is None:
             pair.task = asyncio.create_task(self._serve(number, pair, pair.error, pair.data))
 
@@ -130,8 +108,8 @@ class _Session:
         try:
             with contextlib.suppress(ConnectionError):  # the client has gone
                 problem = await self._carry(pair, data)
-                await self._socket.send_bytes(spdy.data(data, b"", last=True))
-                await self._socket.send_bytes(spdy.data(error, problem.encode(), last=True))
+                await self._peer.send(data, last=True)
+                await self._peer.send(error, problem.encode(), last=True)
         finally:
             del self._pairs[number], self._by_stream[error], self._by_stream[data]
 
@@ -145,7 +123,7 @@ class _Session:
         sending = asyncio.create_task(_send(pair.incoming, writer))
         try:
             while content := await reader.read(_CHUNK):
-                await self._socket.send_bytes(spdy.data(stream, content))
+                await self._peer.send(stream, content)
         except ConnectionResetError as error:
             return f"error forwarding port {pair.port}: {error.strerror or error}"
         finally:

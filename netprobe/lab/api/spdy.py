@@ -1,7 +1,6 @@
-"""The frames of SPDY/3.1, as far as exec and port-forward use them, without a socket.
+"""SPDY/3.1, as far as exec and port-forward use it: the frames, and the connection of a client that upgrades.
 
-Clients open SPDY streams for exec, and kubectl forwards ports by SPDY inside the messages of a websocket
-(KEP-4006). A frame is eight bytes and its payload: a control frame (the first bit is set) has version, type,
+A frame is eight bytes and its payload: a control frame (the first bit is set) has version, type,
 flags and a length of 24 bits, a data frame its stream's number, flags and length. Headers are a block of
 names and values, each after its length in four bytes, compressed with a dictionary. Each direction has one
 zlib stream for the whole connection.
@@ -11,10 +10,20 @@ Source: draft-mbelshe-httpbis-spdy-00, sections 2.2 and 2.6; flow control (2.6.8
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
+
+from aiohttp import hdrs, web
+from aiohttp.http import WebSocketReader
+
+from netprobe.lab.api.status import ApiError
+
+SPDY: Final = "SPDY/3.1"
+_PROTOCOL: Final = "X-Stream-Protocol-Version"
+_CHUNK: Final = 32 * 1024
 
 _VERSION: Final = 3
 _SYN_STREAM, _SYN_REPLY, _RST_STREAM, _PING, _GOAWAY, _HEADERS = 1, 2, 3, 6, 7, 8
@@ -58,7 +67,8 @@ class Answer:
     data: bytes
 
 
-Event: TypeAlias = Opened | Data | Finished | Reset | Answer
+StreamEvent: TypeAlias = Opened | Data | Finished | Reset
+Event: TypeAlias = StreamEvent | Answer
 
 
 class Connection:
@@ -127,12 +137,70 @@ def data(stream: int, content: bytes, *, last: bool = False) -> bytes:
     return stream.to_bytes(4) + bytes([_FIN if last else 0]) + len(content).to_bytes(3) + content
 
 
-def refuse(stream: int) -> bytes:
-    return _control(_RST_STREAM, stream.to_bytes(4) + _REFUSED_STREAM.to_bytes(4))
-
-
 def _control(kind: int, payload: bytes) -> bytes:
     return (0x8000 | _VERSION).to_bytes(2) + kind.to_bytes(2) + b"\0" + len(payload).to_bytes(3) + payload
+
+
+class Peer:
+    """A client that has switched to SPDY; a request's handler returns `response` in the end."""
+
+    def __init__(self, response: web.StreamResponse, received: asyncio.StreamReader) -> None:
+        self.response = response
+        self._received = received
+        self._connection = Connection()
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        """What the client does with its streams, until it leaves, or sends what is not SPDY."""
+        while content := await self._received.read(_CHUNK):
+            try:
+                events = list(self._connection.feed(content))
+            except ValueError:
+                return
+            for event in events:
+                if isinstance(event, Answer):
+                    await self.response.write(event.data)
+                else:
+                    yield event
+
+    async def accept(self, stream: int) -> None:
+        await self.response.write(self._connection.accept(stream))
+
+    async def refuse(self, stream: int) -> None:
+        await self.response.write(_control(_RST_STREAM, stream.to_bytes(4) + _REFUSED_STREAM.to_bytes(4)))
+
+    async def send(self, stream: int, content: bytes = b"", *, last: bool = False) -> None:
+        await self.response.write(data(stream, content, last=last))
+
+
+async def upgrade(request: web.BaseRequest, protocol: str) -> Peer:
+    """Switch from HTTP to SPDY; ApiError 403 if the client does not offer the protocol of streams."""
+    offered = ",".join(request.headers.getall(_PROTOCOL, [])).replace(" ", "").split(",")
+    if protocol not in offered:
+        text = f"unable to upgrade: client supports {offered}, server accepts [{protocol}]"
+        raise ApiError(403, "Forbidden", text)
+    headers = {hdrs.CONNECTION: "Upgrade", hdrs.UPGRADE: SPDY, _PROTOCOL: protocol}
+    response = web.StreamResponse(status=101, headers=headers)
+    response.force_close()
+    received = asyncio.StreamReader()
+    if request.transport is not None:
+        received.set_transport(request.transport)  # it makes the client pause when data is not consumed
+    request.protocol.set_parser(cast("WebSocketReader", _Received(received)))
+    await response.prepare(request)
+    return Peer(response, received)
+
+
+class _Received:
+    """Takes the bytes after the upgrade from aiohttp, in the place of its parser for websockets."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    def feed_data(self, content: bytes) -> tuple[bool, bytes]:
+        self._reader.feed_data(content)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self._reader.feed_eof()
 
 
 # 2.6.10.1: names and values, each with its length before it, and then text without.

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from netprobe.lab.api import channels
-from netprobe.lab.api.channels import Closed, Frame, Size, StdinData
+from netprobe.lab.api.channels import Frame
 from tests.lab.api.conftest import Api
 
 EXEC = "/api/v1/namespaces/{namespace}/pods/p/exec"
@@ -82,16 +82,15 @@ async def test_refusals_come_before_the_stream(pod: Api) -> None:
     assert caught.value.status == 400
 
 
-FRAMES: list[tuple[bytes, str, Frame]] = [
-    (b"\x00hello", channels.V4, StdinData(b"hello")),
+FRAMES: list[tuple[bytes, str, Frame | None]] = [
+    (b"\x00hello", channels.V4, (channels.STDIN, b"hello")),
     (b"\x00", channels.V4, None),
     (b"", channels.V4, None),
-    (b"\xff\x00", channels.V5, Closed()),
+    (b"\xff\x00", channels.V5, (channels.STDIN, b"")),
     (b"\xff\x00", channels.V4, None),
     (b"\xff\x01", channels.V5, None),
-    (b'\x04{"Width":80,"Height":24}', channels.V4, Size(80, 24)),
-    (b"\x04{}", channels.V4, None),
-    (b"\x04nonsense", channels.V4, None),
+    (b'\x04{"Width":80,"Height":24}', channels.V4, (channels.RESIZE, b'{"Width":80,"Height":24}')),
+    (b"\x04", channels.V4, None),
     (b"\x01out", channels.V4, None),
 ]
 
