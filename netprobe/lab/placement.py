@@ -87,14 +87,11 @@ def _matches_term(term: ReadOnlyObject, node: ReadOnlyObject) -> bool:
 
 
 def _holds(one: ReadOnlyObject, values: Mapping[str, str]) -> bool:
-    key, operator, wanted = one["key"], one["operator"], tuple(one.get("values", ()))
     try:
-        if operator not in {"Gt", "Lt"}:
-            return Requirement(key, Operator(operator), wanted).matches(values)
-        own, bound = int(values[key]), int(wanted[0])
-    except (KeyError, IndexError, ValueError):
+        operator = Operator(one["operator"])
+    except ValueError:  # Gt and Lt
         return False
-    return own > bound if operator == "Gt" else own < bound
+    return Requirement(one["key"], operator, tuple(one.get("values", ()))).matches(values)
 
 
 def _tolerates(one: ReadOnlyObject, taint: ReadOnlyObject) -> bool:

@@ -101,10 +101,9 @@ def scheduled(pod: Object, node: str, at: str) -> None:
 
 
 def unschedulable(pod: Object, why: str, at: str) -> None:
-    status = pod["status"]
-    old = status.get("conditions", [])
+    old = pod["status"].get("conditions", [])
     refused = _condition("PodScheduled", False, at, old, reason="Unschedulable", message=why)
-    status["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
+    pod["status"]["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
 
 
 def running(pod: Object, node: LabNode, addresses: Sequence[Address], at: str) -> None:
@@ -117,14 +116,6 @@ def running(pod: Object, node: LabNode, addresses: Sequence[Address], at: str) -
         status["podIP"] = str(addresses[0])
         status["podIPs"] = [{"ip": str(address)} for address in addresses]
     status["containerStatuses"] = _containers(pod, state={"running": {"startedAt": at}}, started=True)
-    for container in status["containerStatuses"]:
-        container["containerID"] = f"netprobe-lab://{pod['metadata']['uid']}-{container['name']}"
-    done = {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}
-    if init := [
-        {**_container(c), "ready": True, "started": False, "state": {"terminated": done}}
-        for c in pod["spec"].get("initContainers", ())
-    ]:
-        status["initContainerStatuses"] = init
     refresh(pod, at)
 
 

@@ -35,7 +35,6 @@ from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES, TRACE
 from netprobe.model.objects import Object
 
-_Handler = Callable[[web.BaseRequest, RequestTarget], Awaitable[web.StreamResponse]]
 _OfPods = Callable[[web.BaseRequest, Operations, Fabric, RequestTarget], Awaitable[web.StreamResponse]]
 
 _STREAM_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_POST})
@@ -57,16 +56,6 @@ class RequestRouter:
         self._token = f"Bearer {token}".encode()
         self._lists = Lists(operations.store)
         self._faults = ApiFaults(operations.store)
-        self._verbs: dict[str, _Handler] = {
-            "get": self._get,
-            "list": self._list,
-            "watch": self._watch,
-            "create": self._create,
-            "update": self._update,
-            "patch": self._patch,
-            "delete": self._delete,
-            "deletecollection": self._delete_collection,
-        }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer; every refusal becomes a Status."""
@@ -121,75 +110,70 @@ class RequestRouter:
         return {"items": [dataclasses.asdict(rule) for rule in await self._fabric.rules()]}
 
     async def _resource(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        verb = requests.verb(request, target)
-        collection = not target.name
-        if verb not in target.resource.verbs or collection != (verb in _ON_COLLECTIONS):
+        resource, verb = target.resource, requests.verb(request, target)
+        everywhere = resource.namespaced and not target.namespace
+        if verb not in resource.verbs or bool(target.name) == (verb in _ON_COLLECTIONS):
             raise method_not_allowed()
-        if verb == "create" and target.resource.namespaced and not target.namespace:
-            raise method_not_allowed()
-        return await self._verbs[verb](request, target)
+        match verb:
+            case "get":
+                return self._get(request, target)
+            case "list":
+                return self._lists.answer(request, target)
+            case "watch":
+                end_s = self._faults.watch_ends_after(target)
+                return await watch(request, self._operations.store, target, cut_after_s=end_s)
+            case "delete" | "deletecollection":
+                return await self._delete(request, target)
+            case "create" if everywhere:
+                raise method_not_allowed()
+            case "create" if not resource.stored:
+                return reply(_review(resource), 201)
+            case _:
+                return await self._write(request, target)
 
-    async def _list(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        return self._lists.answer(request, target)
-
-    async def _watch(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        end_s = self._faults.watch_ends_after(target)
-        return await watch(request, self._operations.store, target, cut_after_s=end_s)
-
-    async def _get(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
+    def _get(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         stored = self._operations.get(target.resource, target.namespace, target.name)
         return reply(requests.shown(request, target, stored))
 
-    async def _create(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        if not target.resource.stored:
-            return reply(_review(target.resource), 201)
-        by = requests.writer(request)
-        obj = await requests.body(request, by)
-        created = self._operations.create(target.resource, target.namespace, obj, by)
-        return reply(requests.rendered(request, target, created), 201, by)
-
-    async def _update(
+    async def _write(
         self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
     ) -> web.StreamResponse:
-        by = requests.writer(request)
-        obj = await requests.body(request, by)
-        stored = self._operations.update(
-            target.resource, target.namespace, target.name, obj, by, subresource=subresource
-        )
-        return reply(requests.rendered(request, target, stored), 200, by)
-
-    async def _patch(
-        self, request: web.BaseRequest, target: RequestTarget, subresource: Subresource = ""
-    ) -> web.StreamResponse:
-        by = requests.writer(request)
-        media_type, data = requests.content_type(request), await request.read()
-        stored, created = patch.apply(self._operations, target, media_type, data, by, subresource=subresource)
+        """POST creates, PUT replaces, PATCH changes, and creates by server-side apply."""
+        by, operations, created = requests.writer(request), self._operations, False
+        place = (target.resource, target.namespace)
+        if request.method == hdrs.METH_POST:
+            stored, created = operations.create(*place, await requests.body(request, by), by), True
+        elif request.method == hdrs.METH_PUT:
+            obj = await requests.body(request, by)
+            stored = operations.update(*place, target.name, obj, by, subresource=subresource)
+        else:
+            kind, data = requests.content_type(request), await request.read()
+            stored, created = patch.apply(operations, target, kind, data, by, subresource=subresource)
         return reply(requests.rendered(request, target, stored), 201 if created else 200, by)
 
     async def _delete(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        by = requests.writer(request)
+        """Delete an object, or all of a collection that a selector chooses."""
+        by, operations = requests.writer(request), self._operations
         deletion = Deletion.read(await requests.options(request))
-        result = self._operations.delete(target.resource, target.namespace, target.name, deletion, by)
-        return reply(result, 200, by)
-
-    async def _delete_collection(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        by = requests.writer(request)
-        deletion = Deletion.read(await requests.options(request))
+        if target.name:
+            found = operations.delete(target.resource, target.namespace, target.name, deletion, by)
+            return reply(found, 200, by)
         test = selection(request)
-        listed = self._operations.store.items(target.resource, target.namespace)
+        listed = operations.store.items(target.resource, target.namespace)
         chosen = [stored.object for stored in listed if test(stored.object)]
-        for obj in chosen:
-            metadata = obj["metadata"]
+        for metadata in (obj["metadata"] for obj in chosen):
             namespace = metadata.get("namespace", "")
-            self._operations.delete(target.resource, namespace, metadata["name"], deletion, by)
-        kind, version = f"{target.resource.kind}List", target.api_version
-        metadata = {"resourceVersion": str(self._operations.store.revision)}
-        return reply({"kind": kind, "apiVersion": version, "metadata": metadata, "items": chosen})
+            operations.delete(target.resource, namespace, metadata["name"], deletion, by)
+        kind = {"kind": f"{target.resource.kind}List", "apiVersion": target.api_version}
+        metadata = {"resourceVersion": str(operations.store.revision)}
+        return reply({**kind, "metadata": metadata, "items": chosen})
 
     async def _subresource(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
         resource, name, method = target.resource, target.subresource, request.method
         if name == "status" and resource.status and method in _STATUS_METHODS:
-            return await self._status(request, target)
+            if method == hdrs.METH_GET:
+                return self._get(request, target)
+            return await self._write(request, target, "status")
         if name == "scale" and resource.scale:
             return await _answer_scale(request, self._operations, target)
         if resource is PODS:
@@ -202,15 +186,6 @@ class RequestRouter:
         if name == "proxy" and resource in {PODS, SERVICES}:
             raise ApiError(501, "NotImplemented", _NO_PROXY)
         raise no_such_path()
-
-    async def _status(self, request: web.BaseRequest, target: RequestTarget) -> web.StreamResponse:
-        match request.method:
-            case hdrs.METH_GET:
-                return await self._get(request, target)
-            case hdrs.METH_PUT:
-                return await self._update(request, target, "status")
-            case _:
-                return await self._patch(request, target, "status")
 
 
 def _review(resource: Resource) -> dict[str, Any]:
@@ -255,27 +230,25 @@ async def _answer_scale(
     request: web.BaseRequest, operations: Operations, target: RequestTarget
 ) -> web.StreamResponse:
     """GET, PUT and PATCH of a workload's scale."""
-    by, data = requests.writer(request), await request.read()
-    stored = operations.get(target.resource, target.namespace, target.name).object
-    now = _scale_of(stored)
+    by, kind = requests.writer(request), requests.content_type(request)
+    stored = operations.get(target.resource, target.namespace, target.name)
+    now = _scale_of(stored.object)
     match request.method:
         case hdrs.METH_GET:
             return reply(now)
         case hdrs.METH_PUT:
-            wanted: Any = parse(data, requests.content_type(request), by.doubled)
+            wanted = await requests.body(request, by)
         case hdrs.METH_PATCH:
-            change = parse(data, "application/json", by.doubled)
-            is_json_patch = requests.content_type(request) == JSON_PATCH
-            wanted = json_patch(now, change) if is_json_patch else merge(now, change)
+            change = parse(await request.read(), "application/json", by.doubled)
+            wanted = json_patch(now, change) if kind == JSON_PATCH else merge(now, change)
         case _:
             raise method_not_allowed()
     scale = ObjectDecoder("Scale", "v1").struct(wanted, definition_of(SCALE))
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:
         raise bad_request("spec.replicas: must be greater than or equal to 0")
-    given = scale["metadata"].get("resourceVersion", "")
-    if given and given != stored["metadata"]["resourceVersion"]:
+    if scale["metadata"].get("resourceVersion", "") not in {"", str(stored.revision)}:
         raise conflict(target.resource, target.name)
-    copy: Object = json.loads(json.dumps(stored))
-    copy["spec"]["replicas"] = replicas
-    return reply(_scale_of(operations.replace(target.resource, stored, copy, by)), 200, by)
+    changed = json.loads(stored.json)
+    changed["spec"]["replicas"] = replicas
+    return reply(_scale_of(operations.replace(target.resource, stored.object, changed, by)), 200, by)

@@ -14,9 +14,8 @@ from netprobe.model.objects import Object
 
 
 class Deployments(OwnerController):
-    """A rolling update makes all new pods before it removes old ones, since pods cost little here; with the
-    strategy Recreate it removes the old ones first. ReplicaSets of old templates are deleted: there is no
-    rollout history."""
+    """An update makes all new pods before it removes old ones, since pods cost little here. ReplicaSets of
+    old templates are deleted: there is no rollout history."""
 
     resource = DEPLOYMENTS
     dependent = REPLICA_SETS
@@ -24,21 +23,17 @@ class Deployments(OwnerController):
     def update(self, obj: Object) -> None:
         metadata, wanted = obj["metadata"], obj["spec"]["replicas"]
         name = f"{metadata['name']}-{template_hash(obj['spec']['template'])}"
-        sets = [
-            stored.object
+        sets = {
+            stored.object["metadata"]["name"]: stored.object
             for stored in self.store.items(REPLICA_SETS, metadata["namespace"])
             if (controller_of(stored.object) or {}).get("uid") == metadata["uid"]
-        ]
-        newest = next((one for one in sets if one["metadata"]["name"] == name), None)
-        old = [one for one in sets if one is not newest]
-        if not obj["spec"].get("paused"):
-            recreate = obj["spec"]["strategy"]["type"] == "Recreate"
-            if not (recreate and old):
-                newest = self._scale(obj, newest or self._make(obj, name), wanted)
-            if recreate or (newest is not None and _count([newest], "readyReplicas") >= wanted):
-                for one in old:
-                    self._remove(obj, one)
-        self._set_status(obj, newest, old)
+        }
+        newest = sets.pop(name) if name in sets else self._make(obj, name)
+        self._scale(obj, newest, wanted)
+        if _count([newest], "readyReplicas") >= wanted:
+            for old in sets.values():
+                self._remove(obj, old)
+        self._set_status(obj, newest, list(sets.values()))
 
     def _make(self, obj: Object, name: str) -> Object:
         template, selector = copy.deepcopy(obj["spec"]["template"]), copy.deepcopy(obj["spec"]["selector"])
@@ -55,12 +50,11 @@ class Deployments(OwnerController):
         }
         return self.operations.create(REPLICA_SETS, obj["metadata"]["namespace"], made, lab_itself())
 
-    def _scale(self, obj: Object, replica_set: Object, replicas: int) -> Object:
+    def _scale(self, obj: Object, replica_set: Object, replicas: int) -> None:
         if replica_set["spec"]["replicas"] != replicas:
             self._record_scaling(obj, replica_set, replicas)
             key = Store.key(replica_set)
             self.operations.modify(REPLICA_SETS, key, lambda old: old["spec"].update(replicas=replicas))
-        return replica_set
 
     def _remove(self, obj: Object, old: Object) -> None:
         """Delete a ReplicaSet; its pods go with it."""
@@ -76,29 +70,16 @@ class Deployments(OwnerController):
         text = f"Scaled {word} replica set {name} from {before} to {replicas}"
         self.record(obj, "ScalingReplicaSet", text)
 
-    def _set_status(self, obj: Object, newest: Object | None, old: list[Object]) -> None:
-        wanted, own = obj["spec"]["replicas"], [newest] if newest is not None else []
-        total, ready = _count([*old, *own], "replicas"), _count([*old, *own], "readyReplicas")
-        updated = _count(own, "replicas")
-        done, available = updated == ready == total == wanted, ready >= wanted
+    def _set_status(self, obj: Object, newest: Object, old: list[Object]) -> None:
+        wanted = obj["spec"]["replicas"]
+        total, ready = _count([*old, newest], "replicas"), _count([*old, newest], "readyReplicas")
         status = {
-            "observedGeneration": obj["metadata"]["generation"],
             "replicas": total,
-            "updatedReplicas": updated,
+            "updatedReplicas": _count([newest], "replicas"),
             "readyReplicas": ready,
             "availableReplicas": ready,
             "unavailableReplicas": max(0, wanted - ready),
-            "conditions": [
-                _condition(
-                    obj,
-                    "Available",
-                    available,
-                    "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
-                ),
-                _condition(
-                    obj, "Progressing", True, "NewReplicaSetAvailable" if done else "ReplicaSetUpdated"
-                ),
-            ],
+            "conditions": [_available(obj, ready >= wanted)],
         }
         self.set_status(obj, status)
 
@@ -107,9 +88,10 @@ def _count(replica_sets: list[Object], field: str) -> int:
     return sum(one.get("status", {}).get(field, 0) for one in replica_sets)
 
 
-def _condition(obj: Object, kind: str, holds: bool, reason: str) -> Object:
-    """A condition; one that has not changed keeps its times."""
-    new = {"type": kind, "status": "True" if holds else "False", "reason": reason}
+def _available(obj: Object, holds: bool) -> Object:
+    """The condition Available; while it has not changed, it keeps its times."""
+    reason = "MinimumReplicasAvailable" if holds else "MinimumReplicasUnavailable"
+    new = {"type": "Available", "status": str(holds), "reason": reason}
     for old in obj.get("status", {}).get("conditions", ()):
         if new.items() <= old.items():
             return dict(old)

@@ -36,13 +36,8 @@ from netprobe.manifests.workload import COMPLETION_INDEX, REVISION_HASH, added_l
 from netprobe.model.objects import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SHOWN_AT_ZERO = {
-    "replicas",
-    "desiredNumberScheduled",
-    "currentNumberScheduled",
-    "numberReady",
-    "numberMisscheduled",
-}
+_NUMBERS = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "numberMisscheduled")
+_SHOWN_AT_ZERO = {"replicas", *_NUMBERS}
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
@@ -88,6 +83,8 @@ class OwnerController(Controller[ObjectKey]):
     def set_status(self, obj: Object, status: Object) -> None:
         """Write a status if it differs; like the API, leave out most fields that are zero or empty."""
         shown = {k: v for k, v in status.items() if k in _SHOWN_AT_ZERO or v not in (0, None, [])}
+        if self.resource is not JOBS:
+            shown["observedGeneration"] = obj["metadata"]["generation"]
         self.operations.modify(self.resource, Store.key(obj), lambda old: old.update(status=shown), "status")
 
     def record(self, obj: Object, reason: str, text: str) -> None:
@@ -212,10 +209,9 @@ class WorkloadController(OwnerController):
         strategy = obj["spec"].get("updateStrategy", {})
         if strategy.get("type") != "RollingUpdate":
             return
-        first = strategy.get("rollingUpdate", {}).get("partition", 0)  # StatefulSets: pods below it stay old
         if not all(pod is not None and is_ready(pod) for pod in filled):
             return
-        for slot, pod in reversed([*zip(slots, filled, strict=True)][first:]):
+        for slot, pod in reversed([*zip(slots, filled, strict=True)]):
             if pod is not None and _revision(pod) != slot.labels[REVISION_HASH]:
                 self._remove(obj, pod)
                 return
@@ -255,9 +251,8 @@ def _replicas(obj: Object, _nodes: Sequence[Object], _pods: Sequence[Object]) ->
     return [Slot()] * obj["spec"].get("replicas", 1)
 
 
-def _replica_set_status(obj: Object, pods: Sequence[Object], _wanted: int, _all: Sequence[Object]) -> Object:
+def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int, _all: Sequence[Object]) -> Object:
     return {
-        "observedGeneration": obj["metadata"]["generation"],
         "replicas": len(pods),
         "fullyLabeledReplicas": len(pods),
         "readyReplicas": _ready(pods),
@@ -294,7 +289,6 @@ def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all:
     updated = sum(_revision(pod) == newest for pod in pods)
     done = updated == len(pods) == wanted
     return {
-        "observedGeneration": obj["metadata"]["generation"],
         "replicas": len(pods),
         "readyReplicas": _ready(pods),
         "availableReplicas": _ready(pods),
@@ -323,7 +317,6 @@ def _on_nodes(obj: Object, nodes: Sequence[Object], _pods: Sequence[Object]) -> 
 def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: Sequence[Object]) -> Object:
     newest = template_hash(obj["spec"]["template"])
     return {
-        "observedGeneration": obj["metadata"]["generation"],
         "desiredNumberScheduled": wanted,
         "currentNumberScheduled": len(pods),
         "numberMisscheduled": 0,

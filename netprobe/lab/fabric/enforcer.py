@@ -10,13 +10,13 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.loader import Loader
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.services import Services, host_ports
+from netprobe.lab.fabric.services import Services
 from netprobe.lab.fabric.state import LabNode, NetworkState
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
@@ -75,15 +75,6 @@ class InOrder:
                     waiting.done.set_exception(problem)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """All that the rules of policies are made from. `state` is without Services that no policy looks at."""
-
-    state: NetworkState
-    links: Mapping[str, Links]
-    delays_s: Mapping[str, float]
-
-
 @dataclass(slots=True)
 class _Loads:
     """The loads of a node, by number: the last that was wanted, the last that was made, those to come."""
@@ -119,8 +110,6 @@ class Enforcer:
         self.service_states = InOrder(self._load_services)
         self.policy_states = InOrder(self._load_policies, options.lag_s)
         self._in_order = [self.service_states, *([self.policy_states] if options.enforce else [])]
-        self._served: NetworkState | None = None
-        self._in_force: _Facts | None = None
         self._loads = {name: _Loads() for name in policies}
         self._compiler: Compiler | None = None
 
@@ -132,25 +121,15 @@ class Enforcer:
                 raise problem
 
     async def _load_services(self, state: NetworkState) -> None:
-        before, self._served = self._served, None
-        if before is None or _of_services(before) != _of_services(state):
-            members = state.members.values()
-            services = Services(state.services, state.endpoint_slices, self._versions, members)
-            wanted = {node.name: services.node(node) for node in self._nodes}
-            await asyncio.gather(*(self._services[name].load(rules) for name, rules in wanted.items()))
-        self._served = state
+        services = Services(state.services, state.endpoint_slices, self._versions, state.members.values())
+        await asyncio.gather(*(self._services[node.name].load(services.node(node)) for node in self._nodes))
 
     async def _load_policies(self, state: NetworkState) -> None:
         links = {name: self._links(name) for name in self._policies}
-        delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in self._policies}
-        slices = state.endpoint_slices if self._compiler and self._compiler.looks_at_services else ()
-        facts = _Facts(replace(state, services=(), endpoint_slices=slices), links, delays_s)
-        before, self._in_force = self._in_force, None
-        if before != facts:
-            compiler = self._compiler = Compiler(state, self._versions, self._deny_with, self._compiler)
-            wanted = {name: compiler.node(own, name) for name, own in links.items()}
-            await asyncio.gather(*(self._load(name, rules, delays_s[name]) for name, rules in wanted.items()))
-        self._in_force = facts
+        compiler = self._compiler = Compiler(state, self._versions, self._deny_with, self._compiler)
+        wanted = {name: compiler.node(own, name) for name, own in links.items()}
+        delays_s = {name: faults.agent_delay(state.nodes.get(name, {})) for name in wanted}
+        await asyncio.gather(*(self._load(name, rules, delays_s[name]) for name, rules in wanted.items()))
 
     async def _load(self, node: str, wanted: Ruleset, delay_s: float) -> None:
         """Load the rules of a node's policies; later, or never, if a fault says so."""
@@ -170,8 +149,3 @@ class Enforcer:
         elif math.isfinite(delay_s):
             loads.late.add(task := asyncio.create_task(load()))
             task.add_done_callback(loads.late.discard)
-
-
-def _of_services(state: NetworkState) -> tuple[object, ...]:
-    """What the rules of Services are made from."""
-    return state.services, state.endpoint_slices, [*host_ports(state.members.values())]

@@ -33,9 +33,13 @@ _LOOPBACKS = {4: (socket.AF_INET, "127.0.0.1"), 6: (socket.AF_INET6, "::1")}
 _NOT_IN_THIS_KERNEL = {errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT}
 
 
-class _TcpEcho(asyncio.Protocol):
-    def __init__(self, open_ones: set[asyncio.BaseTransport]) -> None:
+class _Tcp(asyncio.Protocol):
+    """Sends back what it receives, or answers DNS messages, each after its length (RFC 1035, 4.2.2)."""
+
+    def __init__(self, open_ones: set[asyncio.BaseTransport], respond: Respond | None) -> None:
         self._open_ones = open_ones
+        self._respond = respond
+        self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -45,18 +49,9 @@ class _TcpEcho(asyncio.Protocol):
         self._open_ones.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        self._transport.write(data)
-
-
-class _TcpNames(_TcpEcho):
-    """DNS messages, each after its length in two bytes (RFC 1035, 4.2.2)."""
-
-    def __init__(self, open_ones: set[asyncio.BaseTransport], respond: Respond) -> None:
-        super().__init__(open_ones)
-        self._respond = respond
-        self._received = b""
-
-    def data_received(self, data: bytes) -> None:
+        if self._respond is None:
+            self._transport.write(data)
+            return
         self._received += data
         while len(self._received) >= 2:
             end = 2 + int.from_bytes(self._received[:2])
@@ -112,9 +107,7 @@ class Listeners:
         for protocol, bound in _bind(network, sorted(kinds, key=str), families):
             respond = names if bound.getsockname()[1] == _DNS else None
             if protocol is Protocol.TCP:
-                made: Callable[[], _TcpEcho] = functools.partial(_TcpEcho, self._transports)
-                if respond is not None:
-                    made = functools.partial(_TcpNames, self._transports, respond)
+                made = functools.partial(_Tcp, self._transports, respond)
                 self._servers.append(await loop.create_server(made, sock=bound, backlog=_BACKLOG))
             elif protocol is Protocol.UDP:
                 transport, _ = await loop.create_datagram_endpoint(

@@ -320,9 +320,7 @@ class LabNetwork:
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> LabProcess:
-        pod = self._known(ref)
-        if not pod.started:
-            raise LabError(f"{ref} is not running yet")
+        pod = self._running(ref)
         if not argv or any("\0" in word for word in argv):
             raise LabError("the command is empty or contains a zero byte")
         try:
@@ -331,15 +329,18 @@ class LabNetwork:
             raise LabError(f"failed to exec in container: {error}") from error
 
     async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        pod = self._known(ref)
-        if not pod.started:
-            raise LabError(f"{ref} is not running yet")
-        return await listeners.connect(pod.network, port)
+        return await listeners.connect(self._running(ref).network, port)
 
     def _known(self, ref: PodRef) -> _Pod:
         if ref not in self._pods:
             raise LabError(f"the lab has no pod {ref}")
         return self._pods[ref]
+
+    def _running(self, ref: PodRef) -> _Pod:
+        pod = self._known(ref)
+        if not pod.started:
+            raise LabError(f"{ref} is not running yet")
+        return pod
 
     # The end
 

@@ -156,13 +156,6 @@ class Compiler:
                         self.sets[name] = self._set(name, what)
         self._before = None  # what could be taken over is
 
-    @property
-    def looks_at_services(self) -> bool:
-        """Whether a rule depends on the endpoints of a Service."""
-        return any(
-            isinstance(what, ServiceSet) for rules in self._chains.values() for what in rules.sets.values()
-        )
-
     def node(self, links: Mapping[PodRef, str], name: str = "n1") -> Ruleset:
         """The rules of a node, given the links of its pods and its name."""
         chains: dict[str, tuple[str, ...]] = {}

@@ -116,7 +116,6 @@ async def test_changes_end_where_a_fresh_load_would(network: LabNetwork) -> None
         differences = [await rules(network, node.name) for node in network.nodes]
         for one in network._enforcer._policies.values():
             one._loaded = None
-        network._enforcer._in_force = None
         await network.enforce(world.state())
         assert [await rules(network, node.name) for node in network.nodes] == differences
 

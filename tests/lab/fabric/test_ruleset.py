@@ -14,7 +14,7 @@ from netprobe.lab.fabric.ruleset import POLICIES, Compiler
 from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.cluster import Node
-from netprobe.model.flow import PodRef, Protocol, ServiceRef
+from netprobe.model.flow import PodRef, Protocol
 from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,
@@ -28,7 +28,6 @@ from netprobe.model.policy import (
     PolicyRef,
     PortRange,
     Rule,
-    ServicePeer,
     Subject,
 )
 from tests.conftest import Golden
@@ -130,16 +129,6 @@ def test_the_addresses_of_nodes_by_family() -> None:
         "nodes4": ["192.0.2.1"],
         "nodes6": ["fd00::1"],
     }
-
-
-def test_only_peers_that_are_services_depend_on_endpoints() -> None:
-    service = Policy(PolicyRef("shop", "p"), Subject(), None, (Rule((ServicePeer(ServiceRef("x", "s")),)),))
-    pods = installed([ALLOW_WEB])
-    found = [
-        Compiler(replace(state(), policies=policies)).looks_at_services
-        for policies in ([], pods, [*pods, InstalledPolicy(service, {})])
-    ]
-    assert found == [False, False, True]
 
 
 TCP, WEB_80 = PortRange(), PortRange(Protocol.TCP, 80, 80)

@@ -129,11 +129,7 @@ def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]
 _WORKLOADS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "Deployment": ({"replicas": 1}, "strategy", {"maxSurge": "25%", "maxUnavailable": "25%"}),
     "ReplicaSet": ({"replicas": 1}, "", {}),
-    "StatefulSet": (
-        {"replicas": 1, "podManagementPolicy": "OrderedReady"},
-        "updateStrategy",
-        {"partition": 0},
-    ),
+    "StatefulSet": ({"replicas": 1, "podManagementPolicy": "OrderedReady"}, "updateStrategy", {}),
     "DaemonSet": ({}, "updateStrategy", {"maxSurge": 0, "maxUnavailable": 1}),
 }
 """By kind: defaults of the spec, the field of the update strategy, and defaults of a rolling update."""
