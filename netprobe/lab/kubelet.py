@@ -121,7 +121,7 @@ class Kubelet(Controller[ObjectKey]):
         for message in podstatus.failing_probes(pod).values():
             self.operations.record(pod, "Unhealthy", message, component="kubelet", warning=True)
         deadline = pod["spec"].get("activeDeadlineSeconds")
-        times = (deadline, faults.restart_after(pod), podstatus.completes_after(pod))
+        times = (deadline, faults.restart_after(pod))
         return min((float(time) for time in times if time), default=None)
 
     async def _keep_up(self, key: ObjectKey, pod: Object, local: _Local) -> float | None:
@@ -140,17 +140,14 @@ class Kubelet(Controller[ObjectKey]):
                 await self._tear_down(key)
                 self.operations.modify(PODS, key, podstatus.restart, "status")
             return max(0.0, restart - age)
-        completes, deadline = podstatus.completes_after(pod), pod["spec"].get("activeDeadlineSeconds")
-        if completes and age >= completes:
-            self.operations.modify(PODS, key, lambda obj: podstatus.ended(obj, 0, now()), "status")
-        elif deadline is not None and age >= deadline:
-            reason, text = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
-            self.operations.modify(
-                PODS, key, lambda obj: podstatus.failed(obj, reason, text, now()), "status"
-            )
-            self.operations.record(pod, reason, text, component="kubelet")
-        else:
-            return min((float(time) - age for time in (completes, deadline) if time), default=None)
+        deadline = pod["spec"].get("activeDeadlineSeconds")
+        if deadline is None:
+            return None
+        if age < deadline:
+            return float(deadline) - age
+        reason, text = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+        self.operations.modify(PODS, key, lambda obj: podstatus.failed(obj, reason, text, now()), "status")
+        self.operations.record(pod, reason, text, component="kubelet")
         return None
 
     async def _finish(self, key: ObjectKey, pod: Object) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netprobe.lab import agnhost
-from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric.state import LabNode
 from netprobe.manifests.pod import ports_of
 from netprobe.model.flow import Address, ContainerPort, Protocol
@@ -33,16 +32,6 @@ def ports(pod: Mapping[str, Any]) -> tuple[ContainerPort, ...]:
         if (number, Protocol(protocol)) not in known
     ]
     return (*declared, *opened)
-
-
-def completes_after(pod: Mapping[str, Any]) -> float:
-    """Seconds; 0 for never."""
-    if pod["spec"].get("restartPolicy", "Always") == "Always":
-        return 0.0
-    try:
-        return max(0.0, float((pod["metadata"].get("annotations") or {}).get(COMPLETES, "0")))
-    except ValueError:
-        return 0.0
 
 
 def failing_probes(pod: Mapping[str, Any]) -> dict[str, str]:

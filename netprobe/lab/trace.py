@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
@@ -169,40 +169,6 @@ def parse_target(text: str) -> PodRef | ServiceRef | Address:
         return ip_address(text)
     except ValueError:
         raise ValueError(f"{text!r} is neither NAMESPACE/POD, svc:NAMESPACE/NAME nor an address") from None
-
-
-def trace_steps(
-    counts: RuleCounts,
-    nodes: Sequence[str],
-    *,
-    source: PodRef | None,
-    source_node: str,
-    service: str | None,
-    destination: PodRef | None,
-    pods: Mapping[str, PodRef],
-    nodes_of: Mapping[PodRef, str],
-) -> list[TraceStep]:
-    """The steps of a connection, in order, as far as it got.
-
-    `source` is None for traffic from outside. `service` is its port as in `RuleCounts.service`; without one,
-    `destination` is the pod, or None for an address outside. `pods` are by address.
-    """
-    steps: list[TraceStep] = []
-    if service is not None:
-        candidates = dict.fromkeys((source_node, *nodes))
-        found = next((step for node in candidates if (step := counts.service(node, service))), None)
-        step = found or TraceStep("service", source_node, "not seen", service)
-        steps.append(step)
-        if step.effect != "translated":
-            return steps
-        destination = pods.get((step.to or "").rpartition(":")[0].strip("[]"))
-    if source is not None and source == destination and service is None:
-        return steps  # never leaves the pod
-    if source is not None:
-        steps.append(counts.policies("egress", source_node, source))
-    if destination is not None and not any(step.effect == "denied" for step in steps):
-        steps.append(counts.policies("ingress", nodes_of[destination], destination))
-    return steps
 
 
 def _uncounted(rule: CountedRule) -> CountedRule:

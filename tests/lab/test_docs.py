@@ -10,7 +10,6 @@ import click
 import netprobe
 from netprobe.cli.lab import command, up
 from netprobe.lab.api import faults as api_faults
-from netprobe.lab.api.admission.workloads import COMPLETES
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.kubelet import ADDRESS
@@ -40,7 +39,6 @@ def test_every_annotation() -> None:
         *fault_names,
         ADDRESS,
         SERVES,
-        COMPLETES,
         READY,
     }
 

@@ -225,10 +225,7 @@ async def log(request: web.BaseRequest, operations: Operations, target: RequestT
     """The sentence; with `follow` the stream stays open until the pod ends."""
     pod = operations.get(PODS, target.namespace, target.name).object
     container = container_of(request, pod)
-    stamp = f"{pod['status'].get('startTime', '')} " if requests.flag(request, "timestamps") else ""
-    text = f"{stamp}{sentence(container)}\n"
-    if request.query.get("tailLines") == "0" or requests.flag(request, "previous"):
-        text = ""
+    text = f"{sentence(container)}\n"
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
     await response.write(text.encode())

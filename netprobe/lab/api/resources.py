@@ -28,7 +28,7 @@ class Resource:
     `in_all`: `kubectl get all` lists it.
     `status` and `scale` say which subresources it has; `others` names further ones, for discovery only.
     `generation`: metadata.generation counts the changes of its spec.
-    `unused`: the warning that a client gets, for a kind without effect.
+    `unused`: the warning that a client gets, for a kind without, or with less, effect.
     `custom`: served while a CustomResourceDefinition for it exists.
     `same_as`: the resource of another version of the kind, which holds the objects of both.
     """
@@ -153,10 +153,11 @@ JOBS = Resource(
     "batch/v1",
     "Job",
     "",
-    "Pods that may end. In the lab they stay until netprobe.dev/completes-after has passed.",
+    "Pods from a template. In the lab they stay, and the Job does not complete.",
     in_all=True,
     status=True,
     generation=True,
+    unused="the lab does not run images: the pods of this Job stay, and it does not complete",
 )
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "", "A sign of life.")
 ENDPOINT_SLICES = Resource(

@@ -19,7 +19,7 @@ from netprobe.lab.api.operations import Deletion, Operations, Subresource, now
 from netprobe.lab.api.patch import JSON_PATCH, json_patch, merge
 from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import RequestTarget, reply
-from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SCALE, SERVICES, Resource
+from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SCALE, Resource
 from netprobe.lab.api.schema import ObjectDecoder, definition_of
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.status import (
@@ -42,7 +42,6 @@ _STATUS_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_PUT, hdrs.METH_PATCH})
 _POD_STREAMS: dict[str, _OfPods] = {"exec": pods.execute, "attach": pods.attach, "portforward": forward}
 _ON_COLLECTIONS = {"list", "watch", "create", "deletecollection"}
 _HEALTH = ("/healthz", "/readyz", "/livez")
-_NO_PROXY = "the lab has no proxy to its pods: use kubectl port-forward, or kubectl exec POD -- nc HOST PORT"
 
 logger = logging.getLogger(__name__)
 
@@ -183,8 +182,6 @@ class RequestRouter:
                 return await pods.ephemeral_containers(request, self._operations, self._fabric, target)
             if name == "log" and method == hdrs.METH_GET:
                 return await pods.log(request, self._operations, target)
-        if name == "proxy" and resource in {PODS, SERVICES}:
-            raise ApiError(501, "NotImplemented", _NO_PROXY)
         raise no_such_path()
 
 

@@ -132,16 +132,6 @@ def _node_address(node: Object) -> str:
     return next((a["address"] for a in addresses if a["type"] == "InternalIP"), NONE)
 
 
-def _job_status(job: Object) -> str:
-    holding = [kind for kind, status in _conditions(job).items() if status == "True"]
-    return next((kind for kind in ("Complete", "Failed", "Suspended") if kind in holding), "Running")
-
-
-def _completions(job: Object) -> str:
-    done, wanted = at(job, "status.succeeded", 0), at(job, "spec.completions")
-    return f"{done}/{wanted}" if wanted is not None else f"{done}/1 of {at(job, 'spec.parallelism', 1)}"
-
-
 def _event_object(event: Object) -> str:
     about = event.get("involvedObject", {})
     return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
@@ -268,8 +258,7 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     ),
     r.JOBS: (
         _NAME,
-        _text("Status", _job_status),
-        _text("Completions", _completions),
+        _path("Active", "status.active", 0),
         _AGE,
         *_CONTAINERS,
         _SELECTOR,

@@ -20,7 +20,7 @@ from netprobe.lab.api.status import ApiError, bad_request
 from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 from netprobe.lab.fabric.state import Fabric
-from netprobe.lab.trace import RuleCounts, UnclearError, parse_target, trace_steps
+from netprobe.lab.trace import RuleCounts, TraceStep, UnclearError, parse_target
 from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -48,24 +48,13 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
     source, target, number, protocol = (query.get(name, "") for name in ("from", "to", "port", "protocol"))
     ref = PodRef.parse(source)
     end = cluster.end(target, int(number), protocol, int(query.get("version") or 0))
-    pod = end.pod or cluster.by_address.get(end.host)
-    policed = set(cluster.by_address.values())
     address = f"[{end.host}]:{number}" if ":" in end.host else f"{end.host}:{number}"
     flags = [f"--timeout={query.get('timeout') or _TIMEOUT_S}s", f"--protocol={protocol.lower()}"]
     for attempt in range(_TRIES):
         before = await fabric.rules()
         outcome = await _connect(fabric, cluster.running(ref), address, *flags)
         try:
-            steps = trace_steps(
-                RuleCounts(before, await fabric.rules()),
-                cluster.node_names,
-                source=ref if ref in policed else None,
-                source_node=cluster.node_of[ref],
-                service=end.service,
-                destination=pod if pod in policed else None,
-                pods=cluster.by_address,
-                nodes_of=cluster.node_of,
-            )
+            steps = _steps(RuleCounts(before, await fabric.rules()), cluster, ref, end)
             break
         except UnclearError as error:
             if attempt == _TRIES - 1:
@@ -79,6 +68,28 @@ async def trace(operations: Operations, fabric: Fabric, query: Mapping[str, str]
         "steps": [dataclasses.asdict(step) for step in steps],
         "pods": {address: str(ref) for address, ref in cluster.by_address.items()},
     }
+
+
+def _steps(counts: RuleCounts, cluster: _Cluster, source: PodRef, end: _End) -> list[TraceStep]:
+    """The steps of a connection, in order, as far as it got. External hosts and nodes have no policies."""
+    steps: list[TraceStep] = []
+    node = cluster.node_of[source]
+    policed = set(cluster.by_address.values())
+    destination = end.pod or cluster.by_address.get(end.host)
+    if end.service is not None:
+        seen = (counts.service(name, end.service) for name in dict.fromkeys((node, *cluster.node_names)))
+        step = next(filter(None, seen), None) or TraceStep("service", node, "not seen", end.service)
+        steps.append(step)
+        if step.effect != "translated":
+            return steps
+        destination = cluster.by_address.get((step.to or "").rpartition(":")[0].strip("[]"))
+    elif source == destination:
+        return steps  # never leaves the pod
+    if source in policed:
+        steps.append(counts.policies("egress", node, source))
+    if destination in policed and not any(step.effect == "denied" for step in steps):
+        steps.append(counts.policies("ingress", cluster.node_of[destination], destination))
+    return steps
 
 
 async def _connect(fabric: Fabric, ref: PodRef, address: str, *flags: str) -> Outcome:

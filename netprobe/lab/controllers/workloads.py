@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from netprobe.lab import placement
 from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
@@ -111,17 +111,18 @@ class Slot:
 class WorkloadKind:
     """A kind of the table.
 
-    `slots`: the object, the cluster's nodes and the object's pods → the pods wanted, in the order in which
-    they are made. `status` is made from the object, the pods that fill slots, the number of slots, and all of
-    the object's pods. `fits`: whether the object may adopt a pod that its selector matches.
+    `slots`: the object and the cluster's nodes → the pods wanted, in the order in which they are made.
+    `status` is made from the object, the pods that fill slots, and the number of slots. `fits`: whether the
+    object may adopt a pod that its selector matches. `if_finished`: what is done with pods that have ended;
+    only those that "count" fill slots.
     """
 
     resource: Resource
-    slots: Callable[[Object, Sequence[Object], Sequence[Object]], list[Slot]]
+    slots: Callable[[Object, Sequence[Object]], list[Slot]]
     key: Callable[[Object], str]
-    status: Callable[[Object, Sequence[Object], int, Sequence[Object]], Object]
+    status: Callable[[Object, Sequence[Object], int], Object]
     fits: Callable[[Object, Object], bool] = lambda _obj, _pod: True
-    replaces_finished: bool = False
+    if_finished: Literal["leave", "remove", "count"] = "leave"
 
 
 class WorkloadController(OwnerController):
@@ -139,15 +140,15 @@ class WorkloadController(OwnerController):
         workload = self._workload
         pods = self._claim(obj)
         staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        finished = [pod for pod in staying if pod["status"]["phase"] in {"Succeeded", "Failed"}]
-        slots = workload.slots(obj, [stored.object for stored in self.store.items(NODES)], pods)
+        finished = [pod for pod in staying if _is_finished(pod)] if workload.if_finished != "count" else []
+        slots = workload.slots(obj, [stored.object for stored in self.store.items(NODES)])
         filled, surplus = _fill(slots, [pod for pod in staying if pod not in finished], workload.key)
-        for pod in (*surplus, *(finished if workload.replaces_finished else ())):
+        for pod in (*surplus, *(finished if workload.if_finished == "remove" else ())):
             self._remove(obj, pod)
         self._make_missing(obj, slots, filled, {pod["metadata"]["name"] for pod in pods})
         self._replace(obj, slots, filled)
         here = [pod for pod in filled if pod is not None]
-        self.set_status(obj, workload.status(obj, here, len(slots), pods))
+        self.set_status(obj, workload.status(obj, here, len(slots)))
 
     def _claim(self, owner: Object) -> list[Object]:
         """The pods of an owner: those that its selector matches and that fit.
@@ -206,15 +207,12 @@ class WorkloadController(OwnerController):
 
     def _replace(self, obj: Object, slots: Sequence[Slot], filled: Sequence[Object | None]) -> None:
         """Remove the last pod of an old template, if all pods are ready."""
-        strategy = obj["spec"].get("updateStrategy", {})
-        if strategy.get("type") != "RollingUpdate":
+        if obj["spec"].get("updateStrategy", {}).get("type") != "RollingUpdate":
             return
-        if not all(pod is not None and is_ready(pod) for pod in filled):
-            return
-        for slot, pod in reversed([*zip(slots, filled, strict=True)]):
-            if pod is not None and _revision(pod) != slot.labels[REVISION_HASH]:
-                self._remove(obj, pod)
-                return
+        pods = [pod for pod in filled if pod is not None and is_ready(pod)]
+        old = [p for p, slot in zip(pods, slots, strict=False) if _revision(p) != slot.labels[REVISION_HASH]]
+        if old and len(pods) == len(slots):
+            self._remove(obj, old[-1])
 
     def _remove(self, obj: Object, pod: Object) -> None:
         metadata = pod["metadata"]
@@ -236,6 +234,10 @@ def _fill(
     return filled, [pod for left in free.values() for pod in left]
 
 
+def _is_finished(pod: Object) -> bool:
+    return pod["status"]["phase"] in {"Succeeded", "Failed"}
+
+
 def _revision(pod: Object) -> str:
     return str(pod["metadata"].get("labels", {}).get(REVISION_HASH, ""))
 
@@ -247,11 +249,11 @@ def _ready(pods: Iterable[Object]) -> int:
 # ReplicaSets: pods that are all alike
 
 
-def _replicas(obj: Object, _nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
+def _replicas(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
     return [Slot()] * obj["spec"].get("replicas", 1)
 
 
-def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int, _all: Sequence[Object]) -> Object:
+def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int) -> Object:
     return {
         "replicas": len(pods),
         "fullyLabeledReplicas": len(pods),
@@ -263,7 +265,7 @@ def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int, _all
 # StatefulSets: pods with names
 
 
-def _ordinals(obj: Object, _nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
+def _ordinals(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
     spec, name = obj["spec"], obj["metadata"]["name"]
     service = {"subdomain": spec["serviceName"]} if spec.get("serviceName") else {}
     revision = {REVISION_HASH: f"{name}-{template_hash(spec['template'])}"}
@@ -284,7 +286,7 @@ def _has_ordinal(obj: Object, pod: Object) -> bool:
     return bool(name == obj["metadata"]["name"] and ordinal.isascii() and ordinal.isdigit())
 
 
-def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: Sequence[Object]) -> Object:
+def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Object:
     newest = f"{obj['metadata']['name']}-{template_hash(obj['spec']['template'])}"
     updated = sum(_revision(pod) == newest for pod in pods)
     done = updated == len(pods) == wanted
@@ -302,7 +304,7 @@ def _stateful_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all:
 # DaemonSets: a pod for each node
 
 
-def _on_nodes(obj: Object, nodes: Sequence[Object], _pods: Sequence[Object]) -> list[Slot]:
+def _on_nodes(obj: Object, nodes: Sequence[Object]) -> list[Slot]:
     """DaemonSet pods tolerate unschedulable nodes."""
     spec = obj["spec"]["template"]["spec"]
     labels = {
@@ -314,7 +316,7 @@ def _on_nodes(obj: Object, nodes: Sequence[Object], _pods: Sequence[Object]) -> 
     return [Slot(name, labels=labels, spec={"nodeName": name}) for name in names]
 
 
-def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: Sequence[Object]) -> Object:
+def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int) -> Object:
     newest = template_hash(obj["spec"]["template"])
     return {
         "desiredNumberScheduled": wanted,
@@ -327,72 +329,38 @@ def _daemon_set_status(obj: Object, pods: Sequence[Object], wanted: int, _all: S
     }
 
 
-# Jobs: pods that may end. Images are not run, so something else ends them: an annotation (COMPLETES), the end
-# of a command that a client has attached to, or the pod's deadline.
-
-
-def _of_phase(pods: Iterable[Object], phase: str) -> list[Object]:
-    return [pod for pod in pods if pod["status"]["phase"] == phase]
+# Jobs: pods that stay, since images are not run. One that ends, by its deadline or with the command of a
+# client that has attached to it, is not replaced.
 
 
 def _index(pod: Object) -> str:
     return str(pod["metadata"].get("labels", {}).get(COMPLETION_INDEX, ""))
 
 
-def _has_ended(job: Object) -> bool:
-    conditions = job.get("status", {}).get("conditions", ())
-    return any(condition["type"] in {"Complete", "Failed"} for condition in conditions)
-
-
-def _completions(obj: Object, _nodes: Sequence[Object], pods: Sequence[Object]) -> list[Slot]:
-    """The pods that should run now; none once the Job has ended."""
+def _completions(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
+    """The pods that run at the same time."""
     spec, name = obj["spec"], obj["metadata"]["name"]
-    parallelism, completions = spec.get("parallelism", 1), spec.get("completions")
-    succeeded = _of_phase(pods, "Succeeded")
-    failed = len(_of_phase(pods, "Failed"))
-    if _has_ended(obj) or spec.get("suspend") or failed > spec.get("backoffLimit", 6):
-        return []
-    if (numbers := indexes(obj, "Job")) is not None:
-        done = {_index(pod) for pod in succeeded}
-        return [
-            Slot(
-                index,
-                prefix=f"{name}-{index}-",
-                labels={COMPLETION_INDEX: index},
-                annotations={COMPLETION_INDEX: index},
-                spec={"hostname": f"{name}-{index}"},
-            )
-            for index in [str(number) for number in numbers if str(number) not in done][:parallelism]
-        ]
-    if completions is None:  # a queue of work, which is done when one pod has found it empty
-        return [] if succeeded else [Slot()] * parallelism
-    return [Slot()] * min(parallelism, completions - len(succeeded))
-
-
-def _job_status(obj: Object, pods: Sequence[Object], _wanted: int, every: Sequence[Object]) -> Object:
-    spec, before = obj["spec"], obj.get("status", {})
-    if _has_ended(obj):
-        return dict(before)
-    succeeded, failed = _of_phase(every, "Succeeded"), _of_phase(every, "Failed")
-    status = {
-        "startTime": before.get("startTime") or now(),
-        "active": len(pods),
-        "ready": _ready(pods),
-        "succeeded": len({_index(pod) or pod["metadata"]["name"] for pod in succeeded}),
-        "failed": len(failed),
-    }
-    ended: tuple[str, ...] = ()
+    parallelism = spec.get("parallelism", 1)
     if spec.get("suspend"):
-        ended = ("Suspended",)
-    elif len(failed) > spec.get("backoffLimit", 6):
-        ended = ("FailureTarget", "Failed")
-    elif status["succeeded"] >= spec.get("completions", 1):  # without completions, one is enough
-        ended = ("SuccessCriteriaMet", "Complete")
-        status |= {"completionTime": now(), "active": 0, "ready": 0}
-    known = {condition["type"]: condition for condition in before.get("conditions", ())}
-    times = {"lastProbeTime": now(), "lastTransitionTime": now()}
-    status["conditions"] = [known.get(kind) or {"type": kind, "status": "True", **times} for kind in ended]
-    return status
+        return []
+    if (numbers := indexes(obj, "Job")) is None:
+        return [Slot()] * min(parallelism, spec.get("completions", parallelism))
+    return [
+        Slot(
+            index,
+            prefix=f"{name}-{index}-",
+            labels={COMPLETION_INDEX: index},
+            annotations={COMPLETION_INDEX: index},
+            spec={"hostname": f"{name}-{index}"},
+        )
+        for index in map(str, numbers[:parallelism])
+    ]
+
+
+def _job_status(obj: Object, pods: Sequence[Object], _wanted: int) -> Object:
+    active = [pod for pod in pods if not _is_finished(pod)]
+    started = obj.get("status", {}).get("startTime") or now()
+    return {"startTime": started, "active": len(active), "ready": _ready(active)}
 
 
 WORKLOADS = (
@@ -403,14 +371,14 @@ WORKLOADS = (
         key=lambda pod: str(pod["metadata"]["name"]),
         status=_stateful_set_status,
         fits=_has_ordinal,
-        replaces_finished=True,
+        if_finished="remove",
     ),
     WorkloadKind(
         DAEMON_SETS,
         _on_nodes,
         key=lambda pod: str(pod["spec"].get("nodeName", "")),
         status=_daemon_set_status,
-        replaces_finished=True,
+        if_finished="remove",
     ),
-    WorkloadKind(JOBS, _completions, key=_index, status=_job_status),
+    WorkloadKind(JOBS, _completions, key=_index, status=_job_status, if_finished="count"),
 )

@@ -2,7 +2,7 @@
 
 Source: the specification of DNS for Services and Pods (kubernetes/dns, specification.md, version 1.1.0).
 Where it leaves a choice, names are those of CoreDNS: an endpoint without a hostname is named by its address
-with dashes, so is a pod ("pods insecure"), and a headless Service without endpoints does not exist.
+with dashes, and a headless Service without endpoints does not exist. There are addresses and aliases only.
 
 Imported at the first question: `dns` (dnspython), which does the wire format, takes a tenth of a second.
 """
@@ -22,14 +22,13 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from netprobe.lab.fabric.services import SERVICE_NAME, addresses_of
+from netprobe.lab.fabric.services import addresses_of, by_service
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import Address
 from netprobe.model.objects import ReadOnlyObject
 
 APEX = "cluster.local"
 _TTL_S = 5
-_SRV = "0 100"  # priority and weight
 _CHAIN = 8  # the longest chain of CNAMEs
 _PLAIN_UDP = 512  # RFC 1035, without EDNS
 
@@ -46,16 +45,11 @@ class Zone:
     """The names of a state. Their records are kept in lower case, without the final dot."""
 
     def __init__(self, state: NetworkState) -> None:
-        self._namespaces = frozenset(state.namespaces)
         self._records: defaultdict[str, dict[tuple[str, str], None]] = defaultdict(dict)
         self._add(APEX, "SOA", f"ns.dns.{APEX}. hostmaster.{APEX}. 1 7200 1800 86400 {_TTL_S}")
-        for namespace in self._namespaces:
+        for namespace in state.namespaces:
             self._exists(f"{namespace}.svc.{APEX}")
-            self._exists(f"{namespace}.pod.{APEX}")
-        slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
-        for slice_ in state.endpoint_slices:
-            metadata = slice_["metadata"]
-            slices[metadata["namespace"], (metadata.get("labels") or {}).get(SERVICE_NAME)].append(slice_)
+        slices = by_service(state.endpoint_slices)
         for service in state.services:
             metadata = service["metadata"]
             self._service(service, slices[metadata["namespace"], metadata["name"]])
@@ -104,8 +98,6 @@ class Zone:
 
     def find(self, name: str, kind: str) -> Sequence[Record] | None:
         """The records of a kind that a name has; None if there is no such name."""
-        if address := self._pod(name):
-            return _only([_address_record(name, address)], kind)
         if name not in self._records:
             return None
         found = self._of(name)
@@ -127,28 +119,14 @@ class Zone:
         return [Record(name, kind, data) for kind, data in self._records.get(name, ())]
 
     def _add(self, name: str, kind: str, data: str) -> None:
-        name = name.lower()
-        self._records[name][kind, data] = None
-        if name.endswith(APEX):
-            self._exists(name)
+        self._records[name.lower()][kind, data] = None
+        self._exists(name.lower())
 
     def _exists(self, name: str) -> None:
         """A name exists, and so do the names above it, even without records of their own."""
         while name != APEX:
             self._records.setdefault(name, {})
             name = name.partition(".")[2]
-
-    def _pod(self, name: str) -> Address | None:
-        """10-244-1-3.NAMESPACE.pod.cluster.local"""
-        labels = name.removesuffix(f".pod.{APEX}").split(".")
-        if len(labels) != 2 or labels[1] not in self._namespaces:
-            return None
-        for text in (labels[0].replace("-", "."), labels[0].replace("-", ":")):
-            try:
-                return ip_address(text)
-            except ValueError:
-                continue
-        return None
 
     def _service(self, service: ReadOnlyObject, slices: Iterable[ReadOnlyObject]) -> None:
         metadata, spec = service["metadata"], service["spec"]
@@ -159,49 +137,18 @@ class Zone:
         addresses = [text for text in spec.get("clusterIPs") or () if text != "None"]
         for text in addresses:
             self._reachable(name, ip_address(text))
-            for port in spec.get("ports") or ():
-                self._port(name, port, name)
         for slice_ in slices:
             version = {"IPv4": 4, "IPv6": 6}.get(slice_.get("addressType", ""), 0)
             for endpoint in slice_.get("endpoints") or ():
                 if (endpoint.get("conditions") or {}).get("ready") is not False:
-                    ends = addresses_of(endpoint, version)
-                    self._endpoint(name, slice_, ends, endpoint.get("hostname"), headless=not addresses)
+                    for address in addresses_of(endpoint, version):
+                        own = endpoint.get("hostname") or str(address).replace(".", "-").replace(":", "-")
+                        self._reachable(f"{own}.{name}", address)
+                        if not addresses:  # headless
+                            self._reachable(name, address)
 
-    def _endpoint(
-        self,
-        name: str,
-        slice_: ReadOnlyObject,
-        addresses: Iterable[Address],
-        hostname: str | None,
-        *,
-        headless: bool,
-    ) -> None:
-        for address in addresses:
-            own = f"{hostname or str(address).replace('.', '-').replace(':', '-')}.{name}"
-            self._reachable(own, address)
-            if headless:
-                self._reachable(name, address, reverse=False)
-                for port in slice_.get("ports") or ():
-                    self._port(name, port, own)
-
-    def _reachable(self, name: str, address: Address, *, reverse: bool = True) -> None:
-        record = _address_record(name, address)
-        self._add(name, record.kind, record.data)
-        if reverse:
-            self._add(address.reverse_pointer, "PTR", f"{name}.")
-
-    def _port(self, name: str, port: ReadOnlyObject, target: str) -> None:
-        if not isinstance(port.get("port"), int):
-            return
-        data = f"{_SRV} {port['port']} {target}."
-        self._add(name, "SRV", data)
-        if port.get("name"):
-            self._add(f"_{port['name']}._{port.get('protocol', 'TCP').lower()}.{name}", "SRV", data)
-
-
-def _address_record(name: str, address: Address) -> Record:
-    return Record(name, "A" if isinstance(address, IPv4Address) else "AAAA", str(address))
+    def _reachable(self, name: str, address: Address) -> None:
+        self._add(name, "A" if isinstance(address, IPv4Address) else "AAAA", str(address))
 
 
 def _only(records: Iterable[Record], kind: str) -> list[Record]:

@@ -25,13 +25,15 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
-from ipaddress import IPv4Address
+from typing import Any, TypeAlias
 
 from pyroute2 import IPBatch
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import kernel
 from netprobe.model.flow import Address
+
+Command: TypeAlias = Callable[[IPBatch], None]
 
 _GATEWAY = {4: "169.254.1.1", 6: "fe80::1"}
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
@@ -45,10 +47,6 @@ _PERMANENT = 0x80
 _BLACKHOLE = 6
 _NO_DUPLICATE_DETECTION = 0x02
 _NLMSG_ERROR = 2
-
-
-def _prefix(address: Address) -> str:
-    return f"{address}/{address.max_prefixlen}"
 
 
 class Channel:
@@ -88,12 +86,34 @@ def _compiler() -> IPBatch:
     return IPBatch()
 
 
-def _encoded(fill: Callable[[IPBatch], None]) -> bytes:
-    """The messages that `fill` puts into a batch. Only the thread that works on links may call it."""
+def _encoded(*commands: Command) -> bytes:
+    """The messages of commands. Only the thread that works on links may call it."""
     compiler = _compiler()
     compiler.reset()
-    fill(compiler)
+    for command in commands:
+        command(compiler)
     return bytes(compiler.batch)
+
+
+def _link(verb: str, **values: Any) -> Command:
+    return lambda batch: batch.link(verb, **values)
+
+
+def _route(verb: str, **values: Any) -> Command:
+    return lambda batch: batch.route(verb, **values)
+
+
+def _neighbour(address: str, version: int, index: int, mac: str) -> Command:
+    """A permanent entry, so that nobody asks for it."""
+    known = {"dst": address, "ifindex": index, "lladdr": mac, "state": _PERMANENT}
+    return lambda batch: batch.neigh("add", family=_FAMILY[version], **known)
+
+
+def _address(address: Address) -> Command:
+    values: dict[str, Any] = {"address": str(address), "prefixlen": address.max_prefixlen}
+    if address.version == 6:
+        values["flags"] = _NO_DUPLICATE_DETECTION
+    return lambda batch: batch.addr("add", index=_INNER, **values)
 
 
 def _count(messages: bytes) -> int:
@@ -117,50 +137,33 @@ def _acknowledged(answer: bytes) -> list[int]:
 
 def add_link(outside: Channel, name: str, index: int, inside: int) -> None:
     """Make a link, still down, from a namespace (its end called `name`) to `eth0` of another."""
-
-    def fill(batch: IPBatch) -> None:
-        peer = {"ifname": "eth0", "index": _INNER, "net_ns_fd": inside, "address": _INNER_MAC}
-        batch.link("add", ifname=name, index=index, kind="veth", address=_OUTER_MAC, peer=peer)
-
-    outside.send(_encoded(fill))
+    peer = {"ifname": "eth0", "index": _INNER, "net_ns_fd": inside, "address": _INNER_MAC}
+    outside.send(_encoded(_link("add", ifname=name, index=index, kind="veth", address=_OUTER_MAC, peer=peer)))
 
 
 def raise_inner(inside: Channel, addresses: Sequence[Address]) -> None:
     """Bring the inner end of a link up, with its addresses and a default route by the gateway."""
-
-    def fill(batch: IPBatch) -> None:
-        for address in addresses:
-            flags = {} if address.version == 4 else {"flags": _NO_DUPLICATE_DETECTION}
-            batch.addr("add", index=_INNER, address=str(address), prefixlen=address.max_prefixlen, **flags)
-
     first = {address.version: address for address in reversed(addresses)}
     alone = len(first) == len(addresses)  # one address of each family: the kernel needs no preferred source
     ways = [_way_out(version, None if alone else str(address)) for version, address in first.items()]
-    inside.send(_raised_inner() + _encoded(fill) + b"".join(ways))
+    inside.send(_raised_inner() + _encoded(*map(_address, addresses)) + b"".join(ways))
 
 
 @cache
 def _raised_inner() -> bytes:
-    def fill(batch: IPBatch) -> None:
-        batch.link("set", index=_LOOPBACK, state="up")
-        batch.link("set", index=_INNER, state="up")
-
-    return _encoded(fill)
+    return _encoded(_link("set", index=_LOOPBACK, state="up"), _link("set", index=_INNER, state="up"))
 
 
 @lru_cache(maxsize=16)
 def _way_out(version: int, source: str | None) -> bytes:
     """The default route, by the gateway; the same for every pod."""
-    family, gateway = _FAMILY[version], _GATEWAY[version]
-
-    def fill(batch: IPBatch) -> None:
-        batch.neigh("add", family=family, dst=gateway, ifindex=_INNER, lladdr=_OUTER_MAC, state=_PERMANENT)
-        if version == 4:
-            batch.route("add", dst=f"{gateway}/32", oif=_INNER, scope=_LINK_SCOPE)
-        route = {"family": family, "dst": _DEFAULT[version], "gateway": gateway, "oif": _INNER}
-        batch.route("add", **route if source is None else route | {"prefsrc": source})
-
-    return _encoded(fill)
+    gateway = _GATEWAY[version]
+    commands = [_neighbour(gateway, version, _INNER, _OUTER_MAC)]
+    if version == 4:
+        commands.append(_route("add", dst=f"{gateway}/32", oif=_INNER, scope=_LINK_SCOPE))
+    route = {"family": _FAMILY[version], "dst": _DEFAULT[version], "gateway": gateway, "oif": _INNER}
+    commands.append(_route("add", **route if source is None else route | {"prefsrc": source}))
+    return _encoded(*commands)
 
 
 def raise_outer(
@@ -171,49 +174,33 @@ def raise_outer(
     `source` are the addresses that this namespace sends from, one of each family.
     """
     preferred = {address.version: str(address) for address in source}
-
-    def fill(batch: IPBatch) -> None:
-        batch.link("set", index=index, state="up")
-        for address in addresses:
-            family = _FAMILY[address.version]
-            batch.neigh(
-                "add", family=family, dst=str(address), ifindex=index, lladdr=_INNER_MAC, state=_PERMANENT
-            )
-            route = {"family": family, "dst": _prefix(address), "oif": index}
-            if address.version in preferred:
-                route["prefsrc"] = preferred[address.version]
-            if isinstance(address, IPv4Address):
-                route["scope"] = _LINK_SCOPE
-            batch.route("add", **route)
-
-    outside.send(_encoded(fill))
+    commands = [_link("set", index=index, state="up")]
+    for address in addresses:
+        commands.append(_neighbour(str(address), address.version, index, _INNER_MAC))
+        dst = f"{address}/{address.max_prefixlen}"
+        route: dict[str, Any] = {"family": _FAMILY[address.version], "dst": dst, "oif": index}
+        if address.version in preferred:
+            route["prefsrc"] = preferred[address.version]
+        if address.version == 4:
+            route["scope"] = _LINK_SCOPE
+        commands.append(_route("add", **route))
+    outside.send(_encoded(*commands))
 
 
 def add_route(channel: Channel, network: str, index: int, via: Address) -> None:
     """Add a route to a whole network over a link."""
-
-    def fill(batch: IPBatch) -> None:
-        batch.route("add", family=_FAMILY[via.version], dst=network, gateway=str(via), oif=index)
-
-    channel.send(_encoded(fill))
+    family = _FAMILY[via.version]
+    channel.send(_encoded(_route("add", family=family, dst=network, gateway=str(via), oif=index)))
 
 
 def add_blackhole(channel: Channel, version: int, network: str) -> None:
     """Drop packets to addresses of `network` that no pod has, as Calico does for a node's block."""
-
-    def fill(batch: IPBatch) -> None:
-        batch.route("add", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
-
-    channel.send(_encoded(fill))
+    channel.send(_encoded(_route("add", family=_FAMILY[version], dst=network, type=_BLACKHOLE)))
 
 
 def delete_blackhole(channel: Channel, version: int, network: str) -> None:
     """Undo `add_blackhole`."""
-
-    def fill(batch: IPBatch) -> None:
-        batch.route("del", family=_FAMILY[version], dst=network, type=_BLACKHOLE)
-
-    channel.send(_encoded(fill))
+    channel.send(_encoded(_route("del", family=_FAMILY[version], dst=network, type=_BLACKHOLE)))
 
 
 def delete_links(outside: Channel, indexes: Sequence[int]) -> None:
@@ -222,10 +209,5 @@ def delete_links(outside: Channel, indexes: Sequence[int]) -> None:
     They are deleted as a group in one message: the kernel waits some hundredths of a second for each deletion
     message.
     """
-
-    def fill(batch: IPBatch) -> None:
-        for index in indexes:
-            batch.link("set", index=index, group=_LEAVING)
-        batch.link("del", group=_LEAVING)
-
-    outside.send(_encoded(fill), gone_is_fine=True)
+    leaving = [_link("set", index=index, group=_LEAVING) for index in indexes]
+    outside.send(_encoded(*leaving, _link("del", group=_LEAVING)), gone_is_fine=True)

@@ -122,11 +122,7 @@ class Services:
         self._versions = versions
         self._hosts = [*host_ports(members)]
         self._services = [service for service in services if service["spec"].get("clusterIPs")]
-        self._slices: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
-        for slice_ in slices:
-            metadata = slice_["metadata"]
-            owner = (metadata.get("labels") or {}).get(SERVICE_NAME)
-            self._slices[metadata["namespace"], owner].append(slice_)
+        self._slices = by_service(slices)
 
     def node(self, node: LabNode) -> Ruleset:
         writer = _Writer(node, self._versions)
@@ -157,6 +153,17 @@ class Services:
         return sorted(ready, key=str)
 
 
+def by_service(
+    slices: Iterable[ReadOnlyObject],
+) -> defaultdict[tuple[str, str | None], list[ReadOnlyObject]]:
+    """EndpointSlices by namespace and name of their Service."""
+    found: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
+    for slice_ in slices:
+        metadata = slice_["metadata"]
+        found[metadata["namespace"], (metadata.get("labels") or {}).get(SERVICE_NAME)].append(slice_)
+    return found
+
+
 def addresses_of(endpoint: ReadOnlyObject, version: int) -> list[Address]:
     """The addresses of an endpoint, without invalid ones, since anybody may write a slice."""
     found = []
@@ -170,11 +177,7 @@ def endpoints(
     slices: Iterable[ReadOnlyObject], service: ServiceRef, version: int, *, on_ports: bool
 ) -> Iterator[str]:
     """The addresses of a Service's endpoints, ready or not; `on_ports`: "address . protocol . number"."""
-    for slice_ in slices:
-        metadata = slice_["metadata"]
-        labels = metadata.get("labels") or {}
-        if (metadata["namespace"], labels.get(SERVICE_NAME)) != (service.namespace, service.name):
-            continue
+    for slice_ in by_service(slices)[service.namespace, service.name]:
         hosts = [a for endpoint in slice_.get("endpoints") or () for a in addresses_of(endpoint, version)]
         ports = [
             f" . {port.get('protocol', 'TCP').lower()} . {port['port']}"

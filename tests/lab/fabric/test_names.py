@@ -79,21 +79,9 @@ NAMES: list[tuple[str, str, str | None]] = [  # "": none of that kind; None: no 
     ("10-244-1-3.db.shop.svc", "A", None),
     ("none.shop.svc", "A", None),
     ("10-244-1-4.two.shop.svc", "A", "10.244.1.4"),
-    ("_http._tcp.web.shop.svc", "SRV", "80/web.shop.svc.cluster.local."),
-    ("_http._udp.web.shop.svc", "SRV", None),
-    ("_dns._udp.names.shop.svc", "SRV", "53/names.shop.svc.cluster.local."),
-    ("_dns-tcp._tcp.names.shop.svc", "SRV", "53/names.shop.svc.cluster.local."),
-    ("_http._tcp.db.shop.svc", "SRV",
-     "80/db-0.db.shop.svc.cluster.local. 80/db-1.db.shop.svc.cluster.local."),
-    ("_tcp.web.shop.svc", "SRV", ""),
     ("away.shop.svc", "A", "example.com."),
     ("away.shop.svc", "CNAME", "example.com."),
     ("alias.shop.svc", "A", "web.shop.svc.cluster.local. 10.96.0.7"),
-    ("10-244-1-77.shop.pod", "A", "10.244.1.77"),
-    ("fd00--1.shop.pod", "AAAA", "fd00::1"),
-    ("10-244-1-77.shop.pod", "AAAA", ""),
-    ("10-244-1-77.nowhere.pod", "A", None),
-    ("not-an-address.shop.pod", "A", None),
     ("shop.svc", "A", ""),
     ("empty.svc", "A", ""),
     ("nowhere.svc", "A", None),
@@ -102,9 +90,6 @@ NAMES: list[tuple[str, str, str | None]] = [  # "": none of that kind; None: no 
     ("web", "A", None),
 ]  # fmt: skip
 OTHERS: list[tuple[str, str, str | None]] = [
-    ("7.0.96.10.in-addr.arpa", "PTR", "web.shop.svc.cluster.local."),
-    ("1.1.244.10.in-addr.arpa", "PTR", "db-0.db.shop.svc.cluster.local."),
-    ("3.1.244.10.in-addr.arpa", "PTR", None),
     ("cluster.local", "SOA", "ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 5"),
     ("cluster.local", "A", ""),
     ("web.shop.svc.cluster.local.example.com", "A", None),
@@ -131,11 +116,9 @@ def test_questions() -> None:
         message = ask(name, kind)
         assert message.rcode() == (dns.rcode.NXDOMAIN if wanted is None else dns.rcode.NOERROR), name
         found = [
-            data.to_text().removeprefix("0 100 ").replace(" ", "/", 1) if rrset.rdtype == dns.rdatatype.SRV
-            else data.to_text()
-            for rrset in message.answer for data in rrset
+            data.to_text() for rrset in message.answer for data in rrset
         ]  # fmt: skip
-        if kind in {"A", "SRV"} and "db.shop" in name:
+        if kind == "A" and "db.shop" in name:
             found.sort()  # several of a kind come in any order, so that load spreads
         assert found == ((wanted.split() if kind != "SOA" else [wanted]) if wanted else []), (name, kind)
         ours = name.lower().endswith(".cluster.local") or name == "cluster.local" or found

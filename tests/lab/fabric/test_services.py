@@ -148,9 +148,6 @@ async def test_both_families_of_a_service_and_of_names(network: LabNetwork) -> N
             assert await resolve(world, "shop/client2", where, name, kind="AAAA", protocol=protocol) == [
                 "fd00:10:96::7"
             ]
-    name = "_web._tcp.web.shop.svc.cluster.local"
-    found = await resolve(world, "shop/server", "10.96.0.10", name, kind="SRV", protocol="UDP")
-    assert found == ["0 100 80 web.shop.svc.cluster.local."]
     only = {"podSelector": {"matchLabels": {"app": "client1"}}}
     await state(
         [WEB, domain],

@@ -115,9 +115,6 @@ def _warnings(resource: Resource, obj: ReadOnlyObject) -> Iterator[str]:
     """Every warning that applies to an object as it is."""
     if resource.unused:
         yield resource.unused
-    elif resource is JOBS:
-        if sentence := workloads.of_template(obj["spec"]["template"]):
-            yield sentence
     elif resource is SERVICES:
         yield from _of_service(obj.get("spec", {}))
 

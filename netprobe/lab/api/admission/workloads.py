@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from netprobe.manifests.workload import added_labels
-from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies import names
 from netprobe.policies.fields import (
     Decoder,
@@ -22,8 +21,6 @@ from netprobe.policies.metadata import check_labels
 from netprobe.policies.selector import read_selector
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
-COMPLETES = "netprobe.dev/completes-after"
-"""On a pod of a Job: the seconds after which it succeeds. Without it, the pod stays."""
 _MOST_PODS = 10_000
 _MOST_CONTAINERS = 100
 PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -211,13 +208,3 @@ def check_job(obj: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator
     for field in ("completions", "selector", "template", "completionMode") if old is not None else ():
         if spec.get(field) != (old or {})["spec"].get(field):
             yield invalid(f"spec.{field}", spec.get(field, ""), "field is immutable")
-
-
-def of_template(template: ReadOnlyObject) -> str:
-    """What to say about a Job with this template; "" if it completes."""
-    if COMPLETES in (template.get("metadata", {}).get("annotations") or {}):
-        return ""
-    return (
-        "the lab does not run images: this Job's pods stay and it does not complete, unless its template "
-        f"has the annotation {COMPLETES}: SECONDS"
-    )
