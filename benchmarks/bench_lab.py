@@ -16,12 +16,13 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 from netprobe.lab.fabric import world
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.policies.kinds import NETWORK_POLICY
@@ -50,15 +51,15 @@ def policy(namespace: str, number: int, port: int = 80) -> InstalledPolicy:
     return InstalledPolicy(NETWORK_POLICY.policy(obj), {})
 
 
-def cluster(pods: int) -> tuple[list[FabricPod], dict[PodRef, dict[str, str]], list[InstalledPolicy]]:
-    """Pods, their labels, and half as many policies."""
-    specs, labels = [], {}
+def cluster(pods: int) -> tuple[list[PolicyPod], list[InstalledPolicy]]:
+    """Pods, and half as many policies."""
+    specs = []
     for number in range(pods):
         ref = PodRef(f"ns{number // (2 * _APPS)}", f"p{number}")
-        specs.append(FabricPod(ref, "n1", (ContainerPort(80, name="web"),)))
-        labels[ref] = {"app": f"a{number % _APPS}", "number": str(number)}
+        labels = {"app": f"a{number % _APPS}", "number": str(number)}
+        specs.append(PolicyPod(ref, labels, (), (ContainerPort(80, name="web"),), "n1"))
     namespaces = dict.fromkeys(spec.ref.namespace for spec in specs)
-    return specs, labels, [policy(name, number) for name in namespaces for number in range(_APPS)]
+    return specs, [policy(name, number) for name in namespaces for number in range(_APPS)]
 
 
 async def measure(spawner: Spawner, pods: int) -> dict[str, float]:
@@ -73,12 +74,11 @@ async def measure(spawner: Spawner, pods: int) -> dict[str, float]:
 
     network = await LabNetwork.open(spawner, LabOptions(nodes=2, deny_with="reject"))
     lap("nodes up")
-    specs, labels, policies = cluster(pods)
+    specs, policies = cluster(pods)
     figures["policies"] = len(policies)
     members = {}
     for spec in specs:
-        addresses = await network.place(spec)
-        members[spec.ref] = PolicyPod(spec.ref, labels[spec.ref], addresses, spec.ports, spec.node)
+        members[spec.ref] = replace(spec, addresses=await network.place(spec))
     lap("place all")
     namespaces: dict[str, dict[str, str]] = {spec.ref.namespace: {} for spec in specs}
     state = NetworkState(namespaces, members, policies)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -21,7 +21,7 @@ from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
-from netprobe.lab.fabric.state import Fabric, FabricPod, LabNode, PolicyPod
+from netprobe.lab.fabric.state import Fabric, LabNode, PolicyPod
 from netprobe.lab.placement import HostPorts
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.labels import labels_of_pod
@@ -175,40 +175,18 @@ class Kubelet(Controller[ObjectKey]):
 
     def _show(self, pod: Object, local: _Local) -> None:
         """Give the enforcer what policies see of a pod."""
-        metadata = pod["metadata"]
-        account = pod["spec"].get("serviceAccountName") or "default"
-        self._enforcer.put(
-            PolicyPod(
-                ref=PodRef(metadata["namespace"], metadata["name"]),
-                labels=labels_of_pod(metadata["namespace"], account, metadata.get("labels") or {}),
-                addresses=local.addresses,
-                ports=podstatus.ports(pod),
-                node=local.node.name,
-                host_network=bool(pod["spec"].get("hostNetwork")),
-                external=metadata["namespace"] == OUTSIDE,
-                account=account,
-            )
-        )
+        self._enforcer.put(_record(pod, local.node.name, local.addresses))
 
-    def _spec(self, key: ObjectKey, pod: Object) -> FabricPod:
+    def _spec(self, key: ObjectKey, pod: Object) -> PolicyPod:
         """The pod as the fabric needs it; LabError if no node fits, ValueError for a bad address."""
-        metadata, spec = pod["metadata"], pod["spec"]
+        metadata = pod["metadata"]
         annotations = metadata.get("annotations") or {}
-        external = metadata["namespace"] == OUTSIDE
-        addresses: tuple[Address, ...] = ()
-        if external:
-            if ADDRESS not in annotations:
-                raise LabError(f"a pod in {OUTSIDE} needs the annotation {ADDRESS}")
-            addresses = tuple(ip_address(text.strip()) for text in annotations[ADDRESS].split(","))
-        return FabricPod(
-            ref=PodRef(metadata["namespace"], metadata["name"]),
-            node=self._fabric.nodes[0].name if external else self._choose(key, spec),
-            ports=podstatus.ports(pod),
-            host_network=bool(spec.get("hostNetwork")),
-            external=external,
-            addresses=addresses,
-            annotations=annotations,
-        )
+        if metadata["namespace"] != OUTSIDE:
+            return replace(_record(pod, self._choose(key, pod["spec"])), annotations=annotations)
+        if ADDRESS not in annotations:
+            raise LabError(f"a pod in {OUTSIDE} needs the annotation {ADDRESS}")
+        addresses = tuple(ip_address(text.strip()) for text in annotations[ADDRESS].split(","))
+        return replace(_record(pod, self._fabric.nodes[0].name, addresses), annotations=annotations)
 
     def _choose(self, key: ObjectKey, spec: Mapping[str, Any]) -> str:
         """The pod's `nodeName`, or the node with the fewest pods of those that fit; it is reserved."""
@@ -232,3 +210,19 @@ class Kubelet(Controller[ObjectKey]):
         if not old or old[0].get("message") != why:
             self.operations.record(pod, "FailedScheduling", why, component="default-scheduler", warning=True)
             self.operations.modify(PODS, key, lambda obj: podstatus.unschedulable(obj, why, now()), "status")
+
+
+def _record(pod: Object, node: str, addresses: tuple[Address, ...] = ()) -> PolicyPod:
+    """What a pod is to policies."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    account = spec.get("serviceAccountName") or "default"
+    return PolicyPod(
+        ref=PodRef(metadata["namespace"], metadata["name"]),
+        labels=labels_of_pod(metadata["namespace"], account, metadata.get("labels") or {}),
+        addresses=addresses,
+        ports=podstatus.ports(pod),
+        node=node,
+        host_network=bool(spec.get("hostNetwork")),
+        external=metadata["namespace"] == OUTSIDE,
+        account=account,
+    )

@@ -16,7 +16,6 @@ from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
-from netprobe.policies.kinds import PolicyKind
 
 NONE = "<none>"
 Cell = Callable[[Object, datetime], Any]
@@ -167,18 +166,11 @@ _CONTAINERS = (_of_containers("Containers", "name"), _of_containers("Images", "i
 _SELECTOR = _text("Selector", lambda obj: render(at(obj, "spec.selector")), wide=True)
 
 
-def _of_policies(kind: PolicyKind) -> tuple[TableColumn, ...]:
-    """The columns of network-policy-api's kinds, and of Calico's what decides their order."""
-    fields = {
-        "ClusterNetworkPolicy": (_path("Tier", "spec.tier"), _path("Priority", "spec.priority")),
-        "AdminNetworkPolicy": (_path("Priority", "spec.priority"),),
-        "Tier": (_path("Order", "spec.order"), _path("Default-Action", "spec.defaultAction", "Deny")),
-    }
-    if kind.group.endswith("projectcalico.org") and kind.kind.endswith("NetworkPolicy"):
-        fields[kind.kind] = (_path("Tier", "spec.tier", "default"), _path("Order", "spec.order"))
-    return (_NAME, *fields.get(kind.kind, ()), _AGE)
+def _order(policy: Object) -> Any:
+    return at(policy, "spec.order", at(policy, "spec.priority", NONE))
 
 
+_OF_POLICIES = (_NAME, _path("Tier", "spec.tier"), _text("Order", _order), _AGE)
 _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
     r.NAMESPACES: (_NAME, _path("Status", "status.phase"), _AGE),
     r.PODS: (
@@ -263,7 +255,7 @@ _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
         *_CONTAINERS,
         _SELECTOR,
     ),
-    **{resource: _of_policies(kind) for resource, kind in r.DEFINED.items()},
+    **dict.fromkeys(r.DEFINED, _OF_POLICIES),
 }
 
 

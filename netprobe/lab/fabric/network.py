@@ -29,7 +29,7 @@ from netprobe.lab.fabric.process import LabProcess
 from netprobe.lab.fabric.ruleset import POLICIES
 from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
-from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState
+from netprobe.lab.fabric.state import CountedRule, LabNode, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import NftTable
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import Address, PodRef
@@ -75,7 +75,7 @@ class _Segment:
 
 @dataclass(slots=True)
 class _Pod:
-    spec: FabricPod
+    spec: PolicyPod
     node: LabNode
     addresses: tuple[Address, ...]
     network: int
@@ -115,9 +115,7 @@ class LabNetwork:
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
         """Bring up the fabric and the nodes. LabError if this machine lacks something for it."""
         self = cls(spawner, options)
-        nft = shutil.which("nft", path=sandbox.PATH)
-        if nft is None:
-            raise LabError(f"the lab needs `nft`, not found in {sandbox.PATH}")
+        nft = shutil.which("nft", path=sandbox.PATH) or "nft"
         if 6 in self._versions and not _has_ipv6():
             raise LabError("the lab was started with IPv6, which this kernel does not have")
         await self._in_thread(self._raise_nodes)
@@ -183,7 +181,7 @@ class LabNetwork:
 
     # Pods
 
-    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
+    async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
         if pod.ref in self._pods or pod.ref in self._placing:
             raise LabError(f"{pod.ref} is in the lab already")
         node = next((node for node in self.nodes if node.name == pod.node), None)

@@ -25,25 +25,13 @@ class LabNode:
 
 
 @dataclass(frozen=True, slots=True)
-class FabricPod:
-    """What the fabric needs to bring a pod up.
-
-    `addresses` are those of an external host, which is outside the pod network and of every selector; a pod
-    has none and gets its addresses from the pod network. `annotations` may ask for faults.
-    """
-
-    ref: PodRef
-    node: str
-    ports: tuple[ContainerPort, ...] = ()
-    host_network: bool = False
-    external: bool = False
-    addresses: tuple[Address, ...] = ()
-    annotations: Labels = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class PolicyPod:
-    """A pod as policies see it; `account_labels` are those of its service account, {} if that is unknown."""
+    """A pod as the network and policies see it.
+
+    `addresses`: an external host, which is outside the pod network and of every selector, brings its own;
+    `Fabric.place` gives those of other pods. `account_labels` are those of its service account, {} if that is
+    unknown. `annotations` may ask for faults when the pod is placed.
+    """
 
     ref: PodRef
     labels: Labels
@@ -54,6 +42,7 @@ class PolicyPod:
     external: bool = False
     account: str = "default"
     account_labels: Labels = field(default_factory=dict)
+    annotations: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +108,7 @@ class Fabric(Protocol):
 
     nodes: Sequence[LabNode]
 
-    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
+    async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
         """Choose the addresses of a pod, which cannot send yet.
 
         LabError if they are taken, or without such a node. A pod with `host_network` has its node's

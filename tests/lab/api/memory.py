@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric.state import CountedRule, FabricPod, LabNode, NetworkState
+from netprobe.lab.fabric.state import CountedRule, LabNode, NetworkState, PolicyPod
 from netprobe.model.flow import Address, PodRef
 
 
@@ -49,7 +49,7 @@ class MemoryFabric:
         LabNode("n2", (IPv4Address("172.31.255.2"),)),
     )
     events: list[tuple[str, object]] = field(default_factory=list)
-    placed: dict[PodRef, FabricPod] = field(default_factory=dict)
+    placed: dict[PodRef, PolicyPod] = field(default_factory=dict)
     processes: list[MemoryProcess] = field(default_factory=list)
     enforced: asyncio.Event = field(default_factory=asyncio.Event)  # set at each change
 
@@ -58,7 +58,7 @@ class MemoryFabric:
         """The newest."""
         return next(what for kind, what in reversed(self.events) if isinstance(what, NetworkState))
 
-    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
+    async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
         if pod.ref in self.placed:
             raise LabError(f"{pod.ref} is placed already")
         node = next(node for node in self.nodes if node.name == pod.node)

@@ -16,7 +16,7 @@ from typing import Any
 
 from netprobe.lab.fabric import addresses as plan
 from netprobe.lab.fabric.ruleset import Compiler
-from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.cluster import Cluster, Service
@@ -232,13 +232,13 @@ class PacketFilter:
         self._deny_with = options.deny_with
         self._versions = plan.versions(options.ip_families)
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
-        self._pods: dict[PodRef, tuple[FabricPod, str | None]] = {}
+        self._pods: dict[PodRef, tuple[PolicyPod, str | None]] = {}
         self._numbers = itertools.count(10)
         self._compiler: Compiler | None = None
         self._rules: dict[str, _Rules] = {}
         self._state: Any = None
 
-    async def place(self, pod: FabricPod) -> tuple[Address, ...]:
+    async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
         node = next(node for node in self.nodes if node.name == pod.node)
         placed = pod.addresses
         if pod.external:

@@ -18,7 +18,7 @@ from typing import Any
 from netprobe.lab.fabric import kernel
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.process import LabProcess
-from netprobe.lab.fabric.state import FabricPod, InstalledPolicy, NetworkState, PolicyPod
+from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 from netprobe.model.objects import Object
 from netprobe.model.policy import STANDARD_TIERS, Tier
@@ -107,19 +107,17 @@ class World:
     ) -> PodRef:
         ref = PodRef.parse(name)
         self.namespaces.setdefault(ref.namespace, {"kubernetes.io/metadata.name": ref.namespace})
-        spec = FabricPod(
+        pod = PolicyPod(
             ref,
-            node,
+            labels or {},
+            tuple(ip_address(text) for text in external),
             ports(*declared),
+            node,
             host_network,
-            external=bool(external),
-            addresses=tuple(ip_address(text) for text in external),
+            bool(external),
             annotations=annotations or {},
         )
-        addresses = await self.network.place(spec)
-        self.members[ref] = PolicyPod(
-            ref, labels or {}, addresses, spec.ports, node, host_network, bool(external)
-        )
+        self.members[ref] = replace(pod, addresses=await self.network.place(pod))
         return ref
 
     async def enforce(self, *policies: Object | InstalledPolicy) -> None:
