@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from netprobe.cli.app import Invocation, netprobe
+from netprobe.cli.command import Invocation
+from netprobe.cli.invoke import netprobe
 from netprobe.suite import load
 
 ROOT = Path(__file__).parent.parent

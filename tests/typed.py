@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from netprobe.cli.app import COMMANDS, Invocation, netprobe
+from netprobe.cli.command import Invocation
+from netprobe.cli.invoke import COMMANDS, netprobe
 
 
 def command_lines(text: str) -> Iterator[list[str]]:

@@ -1,7 +1,7 @@
 """The command line: one file a command, each imported when it is called.
 
 A command is a module of this package with a click command named `command`; it returns its exit status (or
-None for 0) and raises `NetprobeError` for what a user should read. `netprobe.cli.app` lists them all.
+None for 0) and raises `NetprobeError` for what a user should read. `netprobe.cli.invoke` lists them all.
 """
 
 from __future__ import annotations

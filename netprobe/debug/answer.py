@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.debug.cause import Cause, Fix
-from netprobe.debug.causes import find_all
+from netprobe.debug.causes import Cause, Fix, find_all
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Question
 from netprobe.debug.steps import (

@@ -4,9 +4,8 @@
     pod_pairs    a client and a server on each node that is tried; paths between them
     deny_all     a deny-all on one end of the paths: before, during, after
     pod_facts    what pods see: DNS names, clocks, SCTP
-    checks       from what was observed to one check for each subject       pure
+    checks       Check and Diagnosis, and how they follow from what was observed; pure
     examination  all of it in order, removed whatever happens
-    check        Check, Diagnosis                                           pure
 
 Unlike a run, the doctor waits for an expected result: a path that is open under a deny-all counts as "not
 enforced" only at the deadline. A closed path needs the same controls as in a run: a live listener, a path
@@ -15,7 +14,7 @@ that worked before, and one that works meanwhile.
 
 from __future__ import annotations
 
-from netprobe.doctor.check import Check, CheckStatus, Diagnosis
+from netprobe.doctor.checks import Check, CheckStatus, Diagnosis
 from netprobe.doctor.examination import Examination
 
 __all__ = ["Check", "CheckStatus", "Diagnosis", "Examination"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from netprobe.doctor.check import Check, CheckStatus
+from netprobe.doctor.checks import Check, CheckStatus
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
 from netprobe.model.text import listed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts
-from netprobe.doctor.check import Check, CheckStatus, Diagnosis
+from netprobe.doctor.checks import Check, CheckStatus, Diagnosis
 from netprobe.doctor.pod_pairs import (
     PodPair,
     PodPath,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from netprobe.doctor import checks
-from netprobe.doctor.check import Check, CheckStatus
+from netprobe.doctor.checks import Check, CheckStatus
 from netprobe.doctor.pod_pairs import SERVER, PodPath, namespace
 from netprobe.errors import ClusterError, NotServedError
 from netprobe.manifests import from_objects

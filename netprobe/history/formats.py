@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from netprobe.diff import FlowStatus
-from netprobe.history.diff import ReportDiff
-from netprobe.history.diff_text import run_document, title, what_changed
+from netprobe.history.diff import ReportDiff, run_document, title, what_changed
 from netprobe.history.saved import RunsOverTime, SuiteRun
 from netprobe.report import conformance_text
 from netprobe.report.page import page

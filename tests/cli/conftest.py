@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import click
 import pytest
 
-from netprobe.cli import app, main
+from netprobe.cli import invoke, main
 
 Command: TypeAlias = Callable[[Callable[[], Any]], None]
 Program: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,7 +26,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
         module = ModuleType("netprobe.cli.trial")
         module.command = click.command("trial")(function)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "netprobe.cli.trial", module)
-        monkeypatch.setitem(app.COMMANDS, "trial", "made for a test")
+        monkeypatch.setitem(invoke.COMMANDS, "trial", "made for a test")
 
     return register
 

@@ -15,7 +15,8 @@ import click
 import pytest
 
 from netprobe import __version__
-from netprobe.cli import app, main
+from netprobe.cli import invoke, main
+from netprobe.cli.command import Invocation
 from netprobe.errors import (
     ClusterError,
     ConflictError,
@@ -152,7 +153,7 @@ import asyncio, sys
 from netprobe.cli.signals import run_async
 from netprobe.cli.invoke import guarded
 import click, types
-from netprobe.cli import app
+from netprobe.cli import invoke
 
 async def work():
     try:
@@ -165,7 +166,7 @@ async def work():
 module = types.ModuleType("netprobe.cli.trial")
 module.command = click.command("trial")(lambda: run_async(work()))
 sys.modules["netprobe.cli.trial"] = module
-app.COMMANDS["trial"] = ""
+invoke.COMMANDS["trial"] = ""
 sys.exit(guarded(["trial"], "netprobe"))
 """
 
@@ -313,11 +314,11 @@ def test_version_and_help_import_nothing_heavy() -> None:
 
 def test_every_command_has_help_with_examples(program: Program) -> None:
     overview = " ".join(program("--help").stdout.split())
-    for name, text in app.COMMANDS.items():
+    for name, text in invoke.COMMANDS.items():
         assert f"{name} {text}" in overview
         done = program(name, "--help")
         assert (done.returncode, done.stderr) == (0, ""), name
-        command = app.netprobe.get_command(click.Context(app.netprobe), name)
+        command = invoke.netprobe.get_command(click.Context(invoke.netprobe), name)
         parts = command.commands if isinstance(command, click.Group) else ()
         shown = done.stdout + "".join(program(name, one, "--help").stdout for one in parts)
         assert f"netprobe {name}" in shown.partition("Examples:\n")[2], name
@@ -331,7 +332,7 @@ def test_completion_scripts(program: Program) -> None:
 
 
 def test_a_kubectl_plugin_knows_that_it_is_one(command: Command) -> None:
-    seen: list[app.Invocation] = []
+    seen: list[Invocation] = []
     command(lambda: seen.append(click.get_current_context().obj))
     for path in ("/usr/local/bin/kubectl-netprobe", "kubectl-netprobe", "/opt/kubectl-netprobe/netprobe"):
         assert main(["trial"], program=path) == 0

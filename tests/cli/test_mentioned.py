@@ -12,9 +12,9 @@ import click
 import pytest
 
 import netprobe
-from netprobe.cli.app import COMMANDS, Invocation
-from netprobe.cli.app import netprobe as program
-from netprobe.cli.command import RENAMED, Command
+from netprobe.cli.command import RENAMED, Command, Invocation
+from netprobe.cli.invoke import COMMANDS
+from netprobe.cli.invoke import netprobe as program
 from tests.typed import check_options, command_lines, mentions, type_command
 
 ROOT = Path(netprobe.__file__).parent

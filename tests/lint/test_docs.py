@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netprobe.cli.app import COMMANDS
+from netprobe.cli.invoke import COMMANDS
 from netprobe.lint import catalogue, parse_config
 from netprobe.lint.rule import LintRule
 from tests.lint.helpers import linted, view

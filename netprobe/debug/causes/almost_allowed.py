@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Place, fix_of
+from netprobe.debug.causes import Cause, Place, fix_of
 from netprobe.debug.evidence import Evidence
 
 

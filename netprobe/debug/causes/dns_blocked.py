@@ -5,7 +5,7 @@ An egress policy isolates the source, and no rule allows port 53/UDP to the clus
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Place, fix_of
+from netprobe.debug.causes import Cause, Place, fix_of
 from netprobe.debug.evidence import Evidence
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed

@@ -5,7 +5,7 @@ A policy that allows the pod by its labels has no effect then: at the other end,
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.model.policy import Direction
 

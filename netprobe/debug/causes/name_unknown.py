@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Aim, Name
 from netprobe.model.observation import Outcome

@@ -6,8 +6,7 @@ allow the source, or a policy-free pod, and that one is refused.
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.causes import target_port
+from netprobe.debug.causes import Cause, Fix, Place, target_port
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Leg
 from netprobe.model.text import listed

@@ -6,7 +6,7 @@ policy cannot be seen by a new probe.)
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Leg
 from netprobe.model.text import listed

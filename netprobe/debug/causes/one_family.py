@@ -6,7 +6,7 @@ first wait, or fail.
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 
 

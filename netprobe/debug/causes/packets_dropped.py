@@ -13,7 +13,7 @@ simulated, look like stale rules; where they fit, they are named too.
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Aim, Leg, Packets, Sender
 from netprobe.model.flow import Protocol

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
-from netprobe.debug.causes import target_port
+from netprobe.debug.causes import Cause, Fix, Place, target_port
 from netprobe.debug.evidence import Evidence
 from netprobe.model.text import listed
 

@@ -5,7 +5,7 @@ A pod that is pending, crashed or completed sends nothing, whatever the policies
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 
 

@@ -6,7 +6,7 @@ pod does not serve; or it is a number that no container declares, and that is re
 
 from __future__ import annotations
 
-from netprobe.debug.cause import Cause, Fix, Place
+from netprobe.debug.causes import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Aim, Leg, ServiceState
 from netprobe.model.text import listed
