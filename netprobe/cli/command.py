@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Final
 
 import click
@@ -91,6 +92,16 @@ class Command(click.Command):
                     raise click.UsageError(f"{error.option_name} is now {new}", ctx) from None
             raise
 
+    def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 (a sentence is never cut)
+        """The first sentence, as the list of commands shows it."""
+        return cleandoc(self.help or "").partition("\n\n")[0].replace("\n", " ").removesuffix(".")
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        formatter.write_paragraph()
+        with formatter.indentation():
+            width = formatter.width - formatter.current_indent
+            formatter.write_text(_fitted(cleandoc(self.help or ""), width))
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         shared = {"--color", "--verbose", "--help"}
@@ -105,6 +116,20 @@ class Command(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def _fitted(text: str, width: int) -> str:
+    """A help text, with the comments on examples above them if one of them is too long to share its line."""
+    above, heading, examples = text.partition("\b\nExamples:\n")
+    lines = examples.splitlines()
+    if all(len(line) <= width for line in lines):
+        return text
+    fitted = []
+    for line in lines:
+        command, _, comment = line.partition(" # ")
+        fitted += [f"  # {comment}"] if comment else []
+        fitted.append(command.rstrip())
+    return above + heading + "\n".join(fitted)
 
 
 def _chain(ctx: click.Context | None) -> list[click.Context]:

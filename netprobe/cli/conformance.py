@@ -127,7 +127,7 @@ def command(flags: ConformanceFlags) -> int:
       netprobe conformance --include named-port --list
       netprobe conformance --context kind-kind --shard 0/3 -o json > part-0.json
       netprobe conformance --join part-*.json --report html=night.html
-      netprobe conformance --context prod-eu --history runs/ --baseline runs/ --expect-failures known.yaml
+      netprobe conformance --context prod --history runs/ --baseline runs/
     """
     from netprobe.cli import signals
     from netprobe.cli.emit import write

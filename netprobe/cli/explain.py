@@ -85,10 +85,10 @@ def command(flags: ExplainFlags) -> int:
 
     Examples:
       netprobe explain frontend/web database/pg --port 5432 manifests/
-      netprobe explain monitoring/grafana production/postgres --port 9187 suite.yaml
+      netprobe explain monitoring/grafana shop/db --port 9187 suite.yaml
       netprobe explain shop/cart 203.0.113.10 --port 443 --context staging
       netprobe explain shop/web svc:shop/cart --port 80 cluster.json -o json
-      netprobe explain shop/web shop/cart --port metrics suite.yaml --diff | git apply
+      netprobe explain shop/web shop/cart suite.yaml --diff | git apply
     """
     from netprobe.explain import document, explain_all, lines
     from netprobe.run.steps import advisor_of

@@ -90,7 +90,7 @@ def command(flags: GraphFlags) -> int:
       netprobe graph suite.yaml                                     # mermaid, for a README
       netprobe graph suite.yaml --output-file matrix.html           # a page to click through
       netprobe graph manifests/ --to shop/cart -o svg > cart.svg
-      netprobe graph --from-report report.json suite.yaml --observed -o dot | dot -Tpdf > seen.pdf
+      netprobe graph --from-report report.json --observed -o svg > run.svg
     """
     from netprobe.cli.emit import write
     from netprobe.report.graph import GRAPH_FORMATS, Denied, DrawnTable, GraphOptions

@@ -72,7 +72,7 @@ def up(flags: UpFlags) -> int:
     docker or kind fails, otherwise that of doctor.
 
     Examples:
-      netprobe kind up                               # then: netprobe run SUITE --context kind-netprobe
+      netprobe kind up && netprobe run suite.yaml --context kind-netprobe
       netprobe kind up --print-images                # what to bring to a machine without internet
       netprobe kind up --manifest calico.yaml --load images.tar
     """

@@ -38,7 +38,7 @@ class NamedLab(Flags):
         "--lab",
         metavar="NAME",
         shell_complete=complete.labs,
-        help=f"The same as NAME. Default: {DEFAULT}.",
+        help=f"The same as NAME.  [default: {DEFAULT}]",
     )
 
     @property

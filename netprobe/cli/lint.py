@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -32,6 +34,8 @@ from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint
 from netprobe.report import save
 from netprobe.report.findings import FINDING_FORMATS
+from netprobe.report.style import Style
+from netprobe.report.text import wrapped
 
 if TYPE_CHECKING:
     from netprobe.lint.read import LintInput
@@ -176,5 +180,19 @@ def _explain(name: str, paths: tuple[str, ...]) -> int:
             near = get_close_matches(one, rules, 1)
             hint = f"did you mean {near[0]}?" if near else "`netprobe lint --explain` lists them"
             raise UsageError(f"no rule {one!r}; {hint}")
-        print(f"{rules[one].id} ({rules[one].severity.value})\n\n{rules[one].text}\n")
+        print(f"{rules[one].id} ({rules[one].severity.value})\n\n{_fitted(rules[one].text)}\n")
     return 0
+
+
+def _fitted(text: str) -> str:
+    """A manual with lines that fit the terminal; examples and lists stay as they are."""
+    style = Style.of(sys.stdout, os.environ)
+    if style.width is None:
+        return text
+    blocks = (
+        block
+        if block.startswith((" ", "-")) or "\n " in block
+        else wrapped(block.replace("\n", " "), style, hang="")
+        for block in text.split("\n\n")
+    )
+    return "\n\n".join(blocks)

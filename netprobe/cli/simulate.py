@@ -57,7 +57,7 @@ def command(flags: SimulateFlags) -> int:
       netprobe simulate suite.yaml                        # compare with what the suite declares
       netprobe simulate suite.yaml -o github              # in a workflow: annotations at the policy's line
       netprobe simulate manifests/ --port 80 --port 53/udp -o json
-      kubectl get namespaces,pods,services,networkpolicies -A -o json | netprobe simulate - --to shop/cart
+      kubectl get ns,pods,svc,netpol -A -o yaml | netprobe simulate - --to shop/db
       netprobe simulate suite.yaml --diff | git apply     # make the policies match the suite
       netprobe simulate --context staging --from shop/web # the policies of a live cluster
     """

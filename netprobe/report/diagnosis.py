@@ -36,8 +36,8 @@ _COLOURS = {
     CheckStatus.FAILED: BAD,
     CheckStatus.UNKNOWN: UNSURE,
 }
-_NARROW = 60
-"""Below this width lines are left to the terminal."""
+_NARROW = 40
+"""Below this width of the evidence, lines are left to the terminal."""
 
 
 def as_json(diagnosis: Diagnosis, _style: Style = PLAIN) -> Iterator[str]:
@@ -85,6 +85,10 @@ def table(diagnosis: Diagnosis, style: Style) -> Iterator[str]:
         yield from rbac(diagnosis)
 
 
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
 def _lines(check: Check, hint: str | None, width: int, style: Style) -> Iterator[str]:
     word = _WORDS[check.status]
     indent = 9 + width + 2
@@ -92,7 +96,7 @@ def _lines(check: Check, hint: str | None, width: int, style: Style) -> Iterator
     if hint:
         texts.append(f"to do: {plain(hint)}")
     room = None if style.width is None or style.width - indent < _NARROW else style.width - indent
-    parts = [part for text in texts for part in (textwrap.wrap(text, room) if room else [text])]
+    parts = [part for text in texts for part in (_wrap(text, room) if room else [text])]
     head = style.paint(word, _COLOURS[check.status]) + " " * (9 - len(word)) + f"{check.name:{width}}  "
     yield f"{head}{parts[0]}\n"
     yield from (f"{' ' * indent}{part}\n" for part in parts[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.manifests.suggestion import SideEffects, fix_fields
 from netprobe.model.policy import Place
-from netprobe.model.text import plain
 from netprobe.report.github import annotation
 from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, case_xml, suite_xml
 from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
+from netprobe.report.text import wrapped
 from netprobe.report.write import Formats
 
 NOTES_SHOWN = 20
@@ -48,6 +49,7 @@ def summary(linted: Linted) -> str:
 def table(linted: Linted, style: Style) -> Iterator[str]:
     """One line per finding, in the format of compilers, so that editors and terminals make links of them.
 
+    A terminal gets lines that fit.
     Of many notes of one rule only the first are shown, so that they do not hide the warnings.
     """
     notes: Counter[str] = Counter()
@@ -56,18 +58,23 @@ def table(linted: Linted, style: Style) -> Iterator[str]:
             notes[finding.rule] += 1
             if notes[finding.rule] > NOTES_SHOWN:
                 continue
-        severity = style.paint(finding.severity.value, _COLOURS[finding.severity])
+        severity = finding.severity.value
         where = "" if finding.file is None else f"{finding.subject}: "
-        yield f"{plain(finding.place)}: {severity} {finding.rule}: {plain(where + finding.message)}\n"
+        line = f"{finding.place}: {severity} {finding.rule}: {where}{finding.message}"
+        painted = style.paint(severity, _COLOURS[finding.severity])
+        line = wrapped(line, style, hang="    ")
+        yield re.sub(rf"(?<=: ){severity}(?=\s)", painted, line, count=1) + "\n"
         if finding.suggestion:
             mark = " [--fix]" if finding.fix and edits(finding) else ""
-            yield f"    fix: {plain(finding.suggestion)}{mark}\n"
+            yield wrapped(f"fix: {finding.suggestion}{mark}", style, "    ") + "\n"
     for rule, count in sorted(notes.items()):
         if count > NOTES_SHOWN:
             more = f"{count - NOTES_SHOWN} more notes of {rule}"
-            yield f"{more}: -o json shows all, `disable: [{rule}]` in .netprobe.yaml none\n"
+            hint = f"{more}: -o json shows all, `disable: [{rule}]` in .netprobe.yaml none"
+            yield wrapped(hint, style) + "\n"
     for warning in linted.warnings:
-        yield f"{style.paint('warning', UNSURE)}: {plain(warning)}\n"
+        line = wrapped(f"warning: {warning}", style)
+        yield line.replace("warning", style.paint("warning", UNSURE), 1) + "\n"
     yield f"{summary(linted)}\n"
 
 

@@ -95,8 +95,8 @@ def table(impact: Impact, style: Style) -> Iterator[str]:
         keep = "1 flow keeps its verdict" if same == 1 else f"{same:,} flows keep their verdict"
         yield f"\n{keep} for another reason: --all shows them\n"
     for note in _notes(impact):
-        yield f"\n{plain(note)}\n"
-    yield "\n" + style.paint(closing(impact), status_colour(impact.exit_status)) + "\n"
+        yield "\n" + wrapped(note, style) + "\n"
+    yield "\n" + style.paint(wrapped(closing(impact), style), status_colour(impact.exit_status)) + "\n"
 
 
 def _lines(row: Sequence[str]) -> tuple[str, str]:
