@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,8 +29,8 @@ from netprobe.cli.options import (
 from netprobe.cli.parameters import PORT_NUMBER
 from netprobe.errors import ClusterError, UsageError
 from netprobe.model.flow import Protocol
-from netprobe.model.text import plain
 from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style
+from netprobe.report.text import wrapped
 
 if TYPE_CHECKING:
     from netprobe.debug import Answer, Request
@@ -158,7 +159,7 @@ def _live(request: Request, out: OutputFlags, *, watch: bool) -> int:
 
 
 def _print(answer: Answer, out: OutputFlags) -> None:
-    from netprobe.debug import StepStatus, document, lines
+    from netprobe.debug import LABEL_WIDTH, STEP_WIDTH, StepStatus, document, lines
 
     colours = {
         StepStatus.OK: GOOD,
@@ -169,12 +170,13 @@ def _print(answer: Answer, out: OutputFlags) -> None:
 
     def text(style: Style) -> Iterator[str]:
         for status, line in lines(answer):
-            safe = plain(line)
             if status is None:
-                word, colon, rest = safe.partition(":")
-                yield style.paint(word + colon, BOLD) + rest + "\n"
+                shown = wrapped(line, style, hang=" " * LABEL_WIDTH)
+                label = re.match(r"\w+:", shown)
+                painted, code = label.end() if label else 0, BOLD
             else:
-                width = len(status.value)
-                yield style.paint(safe[:width], colours[status]) + safe[width:] + "\n"
+                shown = wrapped(line, style, hang=" " * STEP_WIDTH)
+                painted, code = len(status.value), colours[status]
+            yield style.paint(shown[:painted], code) + shown[painted:] + "\n"
 
     write_either(out, lambda: document(answer), text)

@@ -20,9 +20,20 @@ Reading, sending and judging are apart: a cause sees the evidence only, and no s
 
 from __future__ import annotations
 
-from netprobe.debug.answer import Answer, document, lines
+from netprobe.debug.answer import LABEL_WIDTH, STEP_WIDTH, Answer, document, lines
 from netprobe.debug.driver import debug, debug_files, watch
 from netprobe.debug.reading import Request
 from netprobe.debug.steps import StepStatus
 
-__all__ = ["Answer", "Request", "StepStatus", "debug", "debug_files", "document", "lines", "watch"]
+__all__ = [
+    "LABEL_WIDTH",
+    "STEP_WIDTH",
+    "Answer",
+    "Request",
+    "StepStatus",
+    "debug",
+    "debug_files",
+    "document",
+    "lines",
+    "watch",
+]

@@ -31,6 +31,12 @@ OLD_CONNECTIONS = (
 )
 
 
+STEP_WIDTH = 23
+"""Columns before the text of a step."""
+LABEL_WIDTH = 7
+"""Columns before the text of a cause, a fix or a note."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`causes` with their ids, the first on the path first. `connects`: every end of the traffic answers."""
