@@ -6,24 +6,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.command import invocation
 from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags, PodFlags
 from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    FAMILIES,
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    family_option,
-    flag,
-    nested,
-    output_options,
-    profile_option,
-)
 from netprobe.cli.parameters import Parameter, PortArgument, port
 from netprobe.errors import UnknownVerdictError, UsageError
 from netprobe.model.flow import Protocol
@@ -66,19 +54,19 @@ def _is_address(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class CanFlags(Flags):
-    source: str = argument(metavar="FROM", shell_complete=complete.pods)
-    destination: Target = argument(metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
-    inputs: InputFlags = nested(InputFlags)
-    cluster: ClusterFlags = nested(ClusterFlags)
-    live: bool = flag("--live", "Send a packet instead of evaluating policies; needs a cluster.")
-    ip_family: str | None = family_option()
-    profile: str = profile_option()
-    pods: PodFlags = nested(PodFlags)
-    out: OutputFlags = output_options(("text", "json"), reports=False)
+class CanFlags(options.Flags):
+    source: str = options.argument(metavar="FROM", shell_complete=complete.pods)
+    destination: Target = options.argument(metavar="TO[:PORT]", type=Parameter("TO[:PORT]", target))
+    inputs: InputFlags = options.nested(InputFlags)
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    live: bool = options.flag("--live", "Send a packet instead of evaluating policies; needs a cluster.")
+    ip_family: str | None = options.family()
+    profile: str = options.profile()
+    pods: PodFlags = options.nested(PodFlags)
+    out: options.OutputFlags = options.output(("text", "json"), reports=False)
 
 
-@as_command(CanFlags)
+@options.as_command(CanFlags)
 def command(flags: CanFlags) -> int:
     """Print whether FROM can connect to TO: yes, no or unknown.
 
@@ -133,11 +121,11 @@ def _simulated(flags: CanFlags) -> tuple[int, str, tuple[str, ...]]:
     number, protocol = flags.destination.port or (None, Protocol.TCP)
     asked = (end(flags.source), flags.destination.end, number, protocol.value)
     try:
-        if read.can(*asked, family=FAMILIES[flags.ip_family]):
+        if read.can(*asked, family=options.FAMILIES[flags.ip_family]):
             return 0, "", read.model.warnings
     except UnknownVerdictError as error:
         return 3, str(error), read.model.warnings
-    flow = read.flows(*asked, family=FAMILIES[flags.ip_family])[0]
+    flow = read.flows(*asked, family=options.FAMILIES[flags.ip_family])[0]
     first, *_ = lines(explain(Simulator(read.model, read.profile), flow, suggest=False))
     return 1, first, read.model.warnings
 
@@ -154,7 +142,7 @@ def _probed(flags: CanFlags) -> tuple[int, str]:
         raise UsageError("--live sends packets in a cluster: it takes no manifests")
     if not (cluster or invocation().plugin):
         raise UsageError("--live needs a cluster: use --context, --kubeconfig or --lab")
-    options = RunOptions(
+    wanted = RunOptions(
         cluster.choice(current=invocation().plugin),
         pods=flags.pods.options(),
         profile=profile_of(flags.profile),
@@ -163,7 +151,7 @@ def _probed(flags: CanFlags) -> tuple[int, str]:
     number, protocol = flags.destination.port or (None, None)
     if isinstance(number, str):
         raise UsageError("--live takes the number of a port, not its name")
-    request = Request(end(flags.source), flags.destination.end, number, protocol, options=options)
+    request = Request(end(flags.source), flags.destination.end, number, protocol, options=wanted)
     answer = run_with_progress(lambda progress: debug(request, progress, lambda _: None))
     causes = [cause for _, cause in answer.causes if not cause.over]
     if answer.connects:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from netprobe.cli import options
 from netprobe.cli.command import invocation
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, as_command, flag, nested, option
 from netprobe.errors import NetprobeError, UsageError
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CleanFlags(Flags):
-    cluster: ClusterFlags = nested(ClusterFlags)
-    run: str | None = option("--run", metavar="ID", help="Remove only what this run left.")
-    by_label: bool = flag(
+class CleanFlags(options.Flags):
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    run: str | None = options.option("--run", metavar="ID", help="Remove only what this run left.")
+    by_label: bool = options.flag(
         "--by-label",
         "With --run: also remove objects that only carry the label of this run, without proof that netprobe "
         "created them.",
     )
-    dry_run: bool = flag("--dry-run", "Print what would be removed, and remove nothing.")
+    dry_run: bool = options.flag("--dry-run", "Print what would be removed, and remove nothing.")
 
 
-@as_command(CleanFlags)
+@options.as_command(CleanFlags)
 def command(flags: CleanFlags) -> int:
     """Remove what killed runs left behind; runs that are alive are spared.
 
@@ -72,8 +72,8 @@ class Clean:
 
         async def cleaned() -> Cleaned:
             with shown() as progress:
-                options = RunOptions(target, request_timeout_s=self.request_timeout_s)
-                async with open_cluster(options, progress) as cluster:
+                wanted = RunOptions(target, request_timeout_s=self.request_timeout_s)
+                async with open_cluster(wanted, progress) as cluster:
                     progress("looking for what runs left behind")
                     return await clean(
                         cluster.api, self.run, by_label=self.by_label, dry_run=self.dry_run, say=say

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import click
 from click.shell_completion import get_completion_class
 
+from netprobe.cli import options
 from netprobe.cli.invoke import COMPLETE
-from netprobe.cli.options import Flags, argument, as_command
 from netprobe.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionFlags(Flags):
-    shell: str = argument(type=click.Choice(["bash", "zsh", "fish"]))
+class CompletionFlags(options.Flags):
+    shell: str = options.argument(type=click.Choice(["bash", "zsh", "fish"]))
 
 
-@as_command(CompletionFlags)
+@options.as_command(CompletionFlags)
 def command(flags: CompletionFlags) -> None:
     """Print a script that completes netprobe commands and options in SHELL.
 

@@ -10,23 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.command import is_given
 from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    flag,
-    nested,
-    option,
-    output_options,
-    profile_option,
-    ready_option,
-    repeatable,
-    wait_option,
-)
 from netprobe.cli.parameters import SHARD
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.report.conformance import CONFORMANCE_FORMATS
@@ -41,69 +27,71 @@ LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left
 
 
 @dataclass(frozen=True, slots=True)
-class ConformanceFlags(Flags):
-    cluster: ClusterFlags = nested(ClusterFlags)
-    lab: LabFlags = nested(LabFlags)
-    include: Sequence[str] = repeatable(
+class ConformanceFlags(options.Flags):
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    lab: LabFlags = options.nested(LabFlags)
+    include: Sequence[str] = options.repeatable(
         "--include",
         metavar="TAG",
         shell_complete=complete.tags,
         help="Only cases with this tag, rule or feature.",
     )
-    exclude: Sequence[str] = repeatable(
+    exclude: Sequence[str] = options.repeatable(
         "--exclude",
         metavar="TAG",
         shell_complete=complete.tags,
         help="No cases with this tag, rule or feature.",
     )
-    only: Sequence[str] = repeatable(
+    only: Sequence[str] = options.repeatable(
         "--only",
         metavar="NAME",
         shell_complete=complete.cases,
         help="Only cases with this name or pattern (*).",
     )
-    listing: bool = flag("--list", "List the cases and exit.")
-    files: Sequence[str] = repeatable(
+    listing: bool = options.flag("--list", "List the cases and exit.")
+    files: Sequence[str] = options.repeatable(
         "--cases", type=click.Path(), metavar="FILE", help="Add your own cases (format: docs/conformance.md)."
     )
-    shard: tuple[int, int] | None = option(
+    shard: tuple[int, int] | None = options.option(
         "--shard",
         type=SHARD,
         metavar="I/N",
         help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
     )
-    join: bool = flag("--join", "Run nothing: join the JSON reports of shards into one report.")
-    parts: Sequence[str] = argument(nargs=-1, type=click.Path())
-    full: bool = flag("--full", "Probe every cell of every case, including pods that no policy selects.")
-    fixtures: int | None = option(
+    join: bool = options.flag("--join", "Run nothing: join the JSON reports of shards into one report.")
+    parts: Sequence[str] = options.argument(nargs=-1, type=click.Path())
+    full: bool = options.flag(
+        "--full", "Probe every cell of every case, including pods that no policy selects."
+    )
+    fixtures: int | None = options.option(
         "--fixtures",
         type=click.IntRange(1, 16),
         help="Number of cases to run at once, each on nine pods of its own.  [default: 4; on a lab 8]",
     )
-    known_file: str | None = option(
+    known_file: str | None = options.option(
         "--expect-failures",
         type=click.Path(),
         metavar="FILE",
         help="File of cases that are known to fail here, each with a reason and an end date.",
     )
-    history: str | None = option(
+    history: str | None = options.option(
         "--history",
         type=click.Path(),
         metavar="DIR",
         help="Keep a small file per run in this folder, and report what changed.",
     )
-    baseline: str | None = option(
+    baseline: str | None = options.option(
         "--baseline",
         type=click.Path(),
         metavar="PATH",
         help="Run (or --history folder) to compare with: only new failures make the run fail.",
     )
-    pods: PodFlags = nested(PodFlags)
-    ready_s: float = ready_option("180s")
-    wait_s: float = wait_option()
-    profile: str = profile_option()
-    out: OutputFlags = output_options(CONFORMANCE_FORMATS.names)
-    results: str | None = option(
+    pods: PodFlags = options.nested(PodFlags)
+    ready_s: float = options.ready("180s")
+    wait_s: float = options.wait()
+    profile: str = options.profile()
+    out: options.OutputFlags = options.output(CONFORMANCE_FORMATS.names)
+    results: str | None = options.option(
         "--results",
         type=click.Path(),
         metavar="DIR",
@@ -111,7 +99,7 @@ class ConformanceFlags(Flags):
     )
 
 
-@as_command(ConformanceFlags)
+@options.as_command(ConformanceFlags)
 def command(flags: ConformanceFlags) -> int:
     """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
 

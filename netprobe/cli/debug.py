@@ -7,25 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.command import invocation
 from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags, PodFlags
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    flag,
-    manifests_option,
-    nested,
-    option,
-    output_options,
-    profile_option,
-    ready_option,
-    wait_option,
-)
 from netprobe.cli.parameters import PORT_NUMBER
 from netprobe.errors import ClusterError, UsageError
 from netprobe.model.flow import Protocol
@@ -37,33 +23,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DebugFlags(Flags):
-    source: str = argument(metavar="FROM", shell_complete=complete.pods)
-    destination: str = argument(metavar="TO", shell_complete=complete.destinations)
-    port: tuple[int, Protocol] | None = option(
+class DebugFlags(options.Flags):
+    source: str = options.argument(metavar="FROM", shell_complete=complete.pods)
+    destination: str = options.argument(metavar="TO", shell_complete=complete.destinations)
+    port: tuple[int, Protocol] | None = options.option(
         "--port",
         type=PORT_NUMBER,
         metavar="PORT[/PROTOCOL]",
         help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
     )
-    no_probe: bool = flag("--no-probe", "Only read; create nothing and send nothing.")
-    ephemeral: bool = flag(
+    no_probe: bool = options.flag("--no-probe", "Only read; create nothing and send nothing.")
+    ephemeral: bool = options.flag(
         "--ephemeral",
         "Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
         "pods listen on. The containers stay in the pods, terminated.",
     )
-    disturb: bool = flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
-    watch: bool = flag("--watch", "Repeat until the result changes, and say when it did.")
-    filenames: Sequence[str] = manifests_option()
-    cluster: ClusterFlags = nested(ClusterFlags)
-    pods: PodFlags = nested(PodFlags)
-    profile: str = profile_option()
-    wait_s: float = wait_option()
-    ready_s: float = ready_option("30s")
-    out: OutputFlags = output_options(("text", "json"), reports=False)
+    disturb: bool = options.flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
+    watch: bool = options.flag("--watch", "Repeat until the result changes, and say when it did.")
+    filenames: Sequence[str] = options.manifests()
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    pods: PodFlags = options.nested(PodFlags)
+    profile: str = options.profile()
+    wait_s: float = options.wait()
+    ready_s: float = options.ready("30s")
+    out: options.OutputFlags = options.output(("text", "json"), reports=False)
 
 
-@as_command(DebugFlags)
+@options.as_command(DebugFlags)
 def command(flags: DebugFlags) -> int:
     """Find out why FROM cannot reach TO: one cause, the earliest on the path, with its fix.
 
@@ -123,7 +109,7 @@ def command(flags: DebugFlags) -> int:
     )
 
 
-def _files(request: Request, filenames: Sequence[str], out: OutputFlags) -> int:
+def _files(request: Request, filenames: Sequence[str], out: options.OutputFlags) -> int:
     from netprobe.debug import debug_files
 
     answer = debug_files(request, filenames)
@@ -131,7 +117,7 @@ def _files(request: Request, filenames: Sequence[str], out: OutputFlags) -> int:
     return answer.exit_status
 
 
-def _live(request: Request, out: OutputFlags, *, watch: bool) -> int:
+def _live(request: Request, out: options.OutputFlags, *, watch: bool) -> int:
     """Print the answer before the pods are removed; a failed removal is a message after it."""
     from netprobe.cli.progress import run_with_progress
     from netprobe.debug import debug
@@ -158,7 +144,7 @@ def _live(request: Request, out: OutputFlags, *, watch: bool) -> int:
     return printed[-1].exit_status
 
 
-def _print(answer: Answer, out: OutputFlags) -> None:
+def _print(answer: Answer, out: options.OutputFlags) -> None:
     from netprobe.debug import LABEL_WIDTH, STEP_WIDTH, StepStatus, document, lines
 
     colours = {

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.emit import write_either
-from netprobe.cli.options import Flags, OutputFlags, argument, as_command, flag, output_options
 from netprobe.report.style import Detail
 
 
 @dataclass(frozen=True, slots=True)
-class DiffFlags(Flags):
-    before: Path = argument(metavar="A.json", type=click.Path(path_type=Path))
-    after: Path = argument(metavar="B.json", type=click.Path(path_type=Path))
-    everything: bool = flag("--all", "List every flow, however many there are.")
-    out: OutputFlags = output_options(("text", "json"))
+class DiffFlags(options.Flags):
+    before: Path = options.argument(metavar="A.json", type=click.Path(path_type=Path))
+    after: Path = options.argument(metavar="B.json", type=click.Path(path_type=Path))
+    everything: bool = options.flag("--all", "List every flow, however many there are.")
+    out: options.OutputFlags = options.output(("text", "json"))
 
 
-@as_command(DiffFlags)
+@options.as_command(DiffFlags)
 def command(flags: DiffFlags) -> int:
     """Show which flows differ between two reports, why, and which policies changed.
 

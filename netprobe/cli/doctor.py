@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    as_command,
-    duration_option,
-    nested,
-    option,
-    output_options,
-    ready_option,
-)
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
@@ -25,24 +16,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorFlags(Flags):
-    cluster: ClusterFlags = nested(ClusterFlags)
-    lab: LabFlags = nested(LabFlags)
-    pods: PodFlags = nested(PodFlags)
-    nodes: int = option(
+class DoctorFlags(options.Flags):
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    lab: LabFlags = options.nested(LabFlags)
+    pods: PodFlags = options.nested(PodFlags)
+    nodes: int = options.option(
         "--nodes", type=click.IntRange(0), default=3, help="How many nodes to try; 0 is all of them."
     )
-    within_s: float = duration_option(
+    within_s: float = options.duration(
         "--within", default="10s", help="How long the cluster may take to enforce a policy."
     )
-    ready_s: float = ready_option("120s")
-    out: OutputFlags = output_options(
+    ready_s: float = options.ready("120s")
+    out: options.OutputFlags = options.output(
         ("table", "json", "yaml", "rbac"),
         help="Output format; rbac: only the missing permissions, as YAML to apply.",
     )
 
 
-@as_command(DoctorFlags)
+@options.as_command(DoctorFlags)
 def command(flags: DoctorFlags) -> int:
     """Check whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
@@ -63,19 +54,19 @@ def command(flags: DoctorFlags) -> int:
     from netprobe.run.options import RunOptions
 
     target, new_lab = resolve_target(flags.cluster, flags.lab)
-    options = RunOptions(
+    wanted = RunOptions(
         target,
         new_lab,
         pods=flags.pods.options(lifetime_s=900),
         deadlines=Deadlines(ready_s=flags.ready_s),
         request_timeout_s=flags.cluster.request_timeout_s,
     )
-    diagnosis = run_async(_diagnose(options, most_nodes=flags.nodes, within_s=flags.within_s))
+    diagnosis = run_async(_diagnose(wanted, most_nodes=flags.nodes, within_s=flags.within_s))
     write(DIAGNOSIS_FORMATS.of(diagnosis), flags.out)
     return diagnosis.exit_status
 
 
-async def _diagnose(options: RunOptions, *, most_nodes: int, within_s: float) -> Diagnosis:
+async def _diagnose(wanted: RunOptions, *, most_nodes: int, within_s: float) -> Diagnosis:
     from netprobe.cli.progress import shown
     from netprobe.doctor import Examination
     from netprobe.kube.facts import facts
@@ -83,15 +74,15 @@ async def _diagnose(options: RunOptions, *, most_nodes: int, within_s: float) ->
     from netprobe.run.cluster import open_cluster
 
     with shown() as progress:
-        async with open_cluster(options, progress) as cluster:
+        async with open_cluster(wanted, progress) as cluster:
             examination = Examination(
                 cluster.api,
                 await facts(cluster.api),
                 cluster.api.server,
                 tuple((await other_policies(cluster.api)).kinds),
                 lab=cluster.is_lab,
-                options=options.pods,
-                deadlines=options.deadlines,
+                options=wanted.pods,
+                deadlines=wanted.deadlines,
                 most_nodes=most_nodes,
                 within_s=within_s,
                 progress=progress,

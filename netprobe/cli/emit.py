@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from netprobe.cli import streams
+from netprobe.cli import options, streams
 from netprobe.cli.command import invocation
 from netprobe.cli.flags import ViewFlags
-from netprobe.cli.options import OutputFlags
 from netprobe.report import FORMATS, Style
 from netprobe.report.style import Detail
 from netprobe.report.write import Render
@@ -19,14 +18,14 @@ from netprobe.report.write import write as write_report
 from netprobe.run.record import Report
 
 
-def emit(report: Report, out: OutputFlags, view: ViewFlags = ViewFlags()) -> int:  # noqa: B008 (frozen)
+def emit(report: Report, out: options.OutputFlags, view: ViewFlags = ViewFlags()) -> int:  # noqa: B008 (frozen)
     """Write the report of a run or a simulation; returns its exit status."""
     shown = report.only_differences() if view.only_differences else report
     write(FORMATS.of(shown), out, view.detail)
     return report.exit_status
 
 
-def write(render: Render, out: OutputFlags, detail: Detail = Detail.AUTO) -> None:
+def write(render: Render, out: options.OutputFlags, detail: Detail = Detail.AUTO) -> None:
     """Write a record to standard output and to files. NetprobeError if a file cannot be written.
 
     A reader of standard output that has gone wants no more of it, and changes nothing else.
@@ -42,7 +41,7 @@ def write(render: Render, out: OutputFlags, detail: Detail = Detail.AUTO) -> Non
 
 
 def write_either(
-    out: OutputFlags,
+    out: options.OutputFlags,
     document: Callable[[], object],
     text: Callable[[Style], Iterable[str]],
     detail: Detail = Detail.AUTO,

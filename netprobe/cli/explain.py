@@ -8,24 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    FAMILIES,
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    family_option,
-    flag,
-    nested,
-    option,
-    output_options,
-    profile_option,
-)
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -45,33 +32,33 @@ COLOURS = {Verdict.ALLOW: BOLD_GOOD, Verdict.DENY: BOLD_BAD, Verdict.UNKNOWN: BO
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainFlags(Flags):
-    source: str = argument(metavar="FROM", shell_complete=complete.pods)
-    destination: str = argument(metavar="TO", shell_complete=complete.destinations)
-    port: PortArgument | None = option(
+class ExplainFlags(options.Flags):
+    source: str = options.argument(metavar="FROM", shell_complete=complete.pods)
+    destination: str = options.argument(metavar="TO", shell_complete=complete.destinations)
+    port: PortArgument | None = options.option(
         "--port",
         type=PORT,
         metavar="PORT[/PROTOCOL]",
         help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
     )
-    inputs: InputFlags = nested(InputFlags)
-    suite_path: None = option(
+    inputs: InputFlags = options.nested(InputFlags)
+    suite_path: None = options.option(
         "--suite", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
     )
-    step: int = option(
+    step: int = options.option(
         "--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."
     )
-    ignore_unsimulated: bool = flag(
+    ignore_unsimulated: bool = options.flag(
         "--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow."
     )
-    diff: bool = flag("--diff", "Print the suggested change as a patch for `git apply`.")
-    cluster: ClusterFlags = nested(ClusterFlags)
-    ip_family: str | None = family_option()
-    profile: str = profile_option()
-    out: OutputFlags = output_options(("text", "json"))
+    diff: bool = options.flag("--diff", "Print the suggested change as a patch for `git apply`.")
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    ip_family: str | None = options.family()
+    profile: str = options.profile()
+    out: options.OutputFlags = options.output(("text", "json"))
 
 
-@as_command(ExplainFlags)
+@options.as_command(ExplainFlags)
 def command(flags: ExplainFlags) -> int:
     """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
@@ -105,7 +92,7 @@ def command(flags: ExplainFlags) -> int:
     found = world.cluster(flags.step)
     flows = _flows(found, world.externals, flags.source, flags.destination, flags.port)
     if flags.ip_family is not None:
-        flows = tuple(replace(flow, family=FAMILIES[flags.ip_family]) for flow in flows)
+        flows = tuple(replace(flow, family=options.FAMILIES[flags.ip_family]) for flow in flows)
     advisor = advisor_of(world.suite, world.live, chosen, flags.step)
     explanation = explain_all(advisor, flows)
     if flags.diff:

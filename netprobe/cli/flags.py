@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 import click
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.command import invocation, is_given
-from netprobe.cli.options import Flags, duration_option, flag, option, port_option, repeatable
 from netprobe.cli.parameters import EXTERNAL, PAIR, TOLERATION, PortArgument
 from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
@@ -26,26 +25,26 @@ IMAGE: Final = "docker.io/library/alpine:3.20"
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterFlags(Flags):
+class ClusterFlags(options.Flags):
     """The cluster of a kubeconfig, or a lab that is running."""
 
     HEADING: ClassVar = "Cluster"
-    kubeconfig: str | None = option(
+    kubeconfig: str | None = options.option(
         "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
     )
-    context: str | None = option(
+    context: str | None = options.option(
         "--context",
         metavar="NAME",
         shell_complete=complete.contexts,
         help="The name of the kubeconfig context to use.",
     )
-    lab_name: str | None = option(
+    lab_name: str | None = options.option(
         "--lab",
         metavar="NAME",
         shell_complete=complete.labs,
         help="Use the lab NAME (see `netprobe lab up`).",
     )
-    request_timeout_s: float = duration_option(
+    request_timeout_s: float = options.duration(
         "--request-timeout",
         default="30s",
         help="How long to wait for a response of the API server; 0 means no limit.",
@@ -69,20 +68,20 @@ class ClusterFlags(Flags):
 
 
 @dataclass(frozen=True, slots=True)
-class LabFlags(Flags):
+class LabFlags(options.Flags):
     """How to start a lab for the command."""
 
     HEADING: ClassVar = "Lab made for this run"
-    lab_nodes: int = option(
+    lab_nodes: int = options.option(
         "--lab-nodes", type=click.IntRange(1), default=1, help="Number of nodes of the lab made for this run."
     )
-    lab_no_enforcement: bool = flag(
+    lab_no_enforcement: bool = options.flag(
         "--lab-no-enforcement", "The lab accepts policies but does not enforce them, as some CNIs do."
     )
-    lab_lag: float = duration_option(
+    lab_lag: float = options.duration(
         "--lab-lag", default="0s", help="Delay before the lab enforces a change."
     )
-    lab_deny_with: str = option(
+    lab_deny_with: str = options.option(
         "--lab-deny-with",
         type=click.Choice(["drop", "reject"]),
         default="drop",
@@ -103,46 +102,46 @@ def resolve_target(cluster: ClusterFlags, lab: LabFlags) -> tuple[ClusterChoice,
         raise UsageError(
             f"--{faults[0].replace('_', '-')} needs a lab made for this run, not an existing cluster"
         )
-    options = LabOptions(
+    wanted = LabOptions(
         nodes=lab.lab_nodes,
         enforce=not lab.lab_no_enforcement,
         lag_s=lab.lab_lag,
         deny_with="reject" if lab.lab_deny_with == "reject" else "drop",
     )
-    return target, options
+    return target, wanted
 
 
 @dataclass(frozen=True, slots=True)
-class PodFlags(Flags):
+class PodFlags(options.Flags):
     """How the probe pods are made."""
 
     HEADING: ClassVar = "Probe pods"
-    image: str = option(
+    image: str = options.option(
         "--image", metavar="IMAGE", default=IMAGE, help="Image of the probe pods; it needs a shell and nc."
     )
-    registry: str | None = option(
+    registry: str | None = options.option(
         "--registry",
         metavar="HOST[/PREFIX]",
         help="Pull the image from this mirror: replaces the host in its name.",
     )
-    pull_secret: str | None = option(
+    pull_secret: str | None = options.option(
         "--pull-secret",
         metavar="NAME",
         help="Image pull secret; it must exist in every namespace that is used.",
     )
-    node_selectors: Sequence[tuple[str, str]] = repeatable(
+    node_selectors: Sequence[tuple[str, str]] = options.repeatable(
         "--node-selector",
         type=PAIR,
         metavar="KEY=VALUE",
         help="Run probe pods only on nodes with this label.",
     )
-    tolerations: Sequence[dict[str, str]] = repeatable(
+    tolerations: Sequence[dict[str, str]] = options.repeatable(
         "--toleration",
         type=TOLERATION,
         metavar="KEY[=VALUE][:EFFECT]",
         help="A taint that probe pods tolerate; * for every taint.",
     )
-    print_images: bool = flag(
+    print_images: bool = options.flag(
         "--print-images", "Print the images that nodes need (for clusters without internet access), and exit."
     )
 
@@ -169,18 +168,18 @@ class PodFlags(Flags):
 
 
 @dataclass(frozen=True, slots=True)
-class FlowFlags(Flags):
+class FlowFlags(options.Flags):
     """Which flows of a cluster to list."""
 
     HEADING: ClassVar = "Which flows"
-    ports: Sequence[PortArgument] = port_option()
-    sources: Sequence[str] = repeatable(
+    ports: Sequence[PortArgument] = options.port()
+    sources: Sequence[str] = options.repeatable(
         "--from",
         metavar="POD",
         shell_complete=complete.pods,
         help="Only flows from these pods: NAMESPACE/POD, may contain *.",
     )
-    destinations: Sequence[str] = repeatable(
+    destinations: Sequence[str] = options.repeatable(
         "--to",
         metavar="POD",
         shell_complete=complete.destinations,
@@ -192,7 +191,7 @@ class FlowFlags(Flags):
 class Selection(FlowFlags):
     """Which flows of a cluster to list, those of hosts outside too."""
 
-    externals: Sequence[External] = repeatable(
+    externals: Sequence[External] = options.repeatable(
         "--external",
         type=EXTERNAL,
         metavar="ADDRESS",
@@ -201,15 +200,15 @@ class Selection(FlowFlags):
 
 
 @dataclass(frozen=True, slots=True)
-class ViewFlags(Flags):
+class ViewFlags(options.Flags):
     """How much of a report to show."""
 
     HEADING: ClassVar = "Which flows"
-    everything: bool = flag("--all", "Show every flow, however many there are, one by one.")
-    grouped: bool = option(
+    everything: bool = options.flag("--all", "Show every flow, however many there are, one by one.")
+    grouped: bool = options.option(
         "--group", "--grouped", is_flag=True, help="Show pods that behave alike in one row."
     )
-    only_differences: bool = flag(
+    only_differences: bool = options.flag(
         "--only-differences", "Show only flows that are not as expected, in every format."
     )
 

@@ -10,20 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import InputFlags, World, read_world, say_warnings
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    as_command,
-    flag,
-    nested,
-    option,
-    output_options,
-    profile_option,
-)
 from netprobe.errors import NetprobeError, UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.report import save
@@ -39,32 +30,32 @@ READ = frozenset({".yaml", ".yml", ".json"})
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateFlags(Flags):
-    inputs: InputFlags = nested(InputFlags)
-    cluster: ClusterFlags = nested(ClusterFlags)
-    out: OutputFlags = output_options(
+class GenerateFlags(options.Flags):
+    inputs: InputFlags = options.nested(InputFlags)
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    out: options.OutputFlags = options.output(
         ("yaml",), reports=False, path_option="--output-dir (a suite: --output-file)"
     )
-    output_dir: Path | None = option(
+    output_dir: Path | None = options.option(
         "--output-dir",
         type=click.Path(path_type=Path),
         metavar="PATH",
         help="Write the policies to this folder, one file each.",
     )
-    no_dns: bool = flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
-    namespace_label: str | None = option(
+    no_dns: bool = options.flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
+    namespace_label: str | None = options.option(
         "--namespace-label",
         metavar="KEY",
         help="Select namespaces by this label instead of by name, if it tells them apart.",
     )
-    verify: bool = flag("--verify", "Also run the suite with the new policies on a lab.")
-    proposes: bool = flag(
+    verify: bool = options.flag("--verify", "Also run the suite with the new policies on a lab.")
+    proposes: bool = options.flag(
         "--from-cluster", "Propose a suite from what the manifests or --context allow today."
     )
-    profile: str = profile_option()
+    profile: str = options.profile()
 
 
-@as_command(GenerateFlags)
+@options.as_command(GenerateFlags)
 def command(flags: GenerateFlags) -> int:
     """Write the NetworkPolicies under which exactly the flows that SUITE allows pass.
 
@@ -120,7 +111,7 @@ def command(flags: GenerateFlags) -> int:
     return _verify(loaded, made.texts, chosen) if flags.verify else 0
 
 
-def _propose(cluster: Cluster, out: OutputFlags, profile: Profile) -> int:
+def _propose(cluster: Cluster, out: options.OutputFlags, profile: Profile) -> int:
     from netprobe.generate import propose
     from netprobe.generate.text import declaration
 

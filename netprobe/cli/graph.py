@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.command import is_given
 from netprobe.cli.flags import ClusterFlags, Selection
 from netprobe.cli.inputs import InputFlags, World, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    as_command,
-    nested,
-    option,
-    output_options,
-    profile_option,
-    switches,
-)
 from netprobe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,33 +26,33 @@ SUFFIXES |= {".html": "html", ".htm": "html"}
 
 def detail_option(on: str, off: str, text: str) -> Any:
     """A switch for the amount of detail; if it is not given, the size of the graph decides."""
-    return option(f"--{on}/--{off}", default=None, help=text)
+    return options.option(f"--{on}/--{off}", default=None, help=text)
 
 
 @dataclass(frozen=True, slots=True)
-class GraphFlags(Flags):
-    inputs: InputFlags = nested(InputFlags)
-    cluster: ClusterFlags = nested(ClusterFlags)
-    saved: Path | None = option(
+class GraphFlags(options.Flags):
+    inputs: InputFlags = options.nested(InputFlags)
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    saved: Path | None = options.option(
         "--from-report",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
     )
-    selection: Selection = nested(Selection)
-    view: str | None = switches(
+    selection: Selection = options.nested(Selection)
+    view: str | None = options.switches(
         declared="Draw what the suite declares.",
         simulated="Draw what the policies say.",
         observed="Draw what was observed in a report (--from-report).",
     )
-    denied: str | None = option(
+    denied: str | None = options.option(
         "--denied",
         type=click.Choice(["rows", "named", "all", "none"]),
         default=None,
         help="Which denied flows to draw: those that a row of the suite denies (rows, the default), that a "
         "row naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
     )
-    step: int = option(
+    step: int = options.option(
         "--step",
         type=click.IntRange(0),
         default=0,
@@ -72,13 +63,13 @@ class GraphFlags(Flags):
     )
     bundle: bool | None = detail_option("bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
     by_namespace: bool | None = detail_option("by-namespace", "by-pod", "Draw one box for each namespace.")
-    profile: str = profile_option()
-    out: OutputFlags = output_options(
+    profile: str = options.profile()
+    out: options.OutputFlags = options.output(
         FORMATS, help="Output format. Default: by the ending of --output-file, else mermaid."
     )
 
 
-@as_command(GraphFlags)
+@options.as_command(GraphFlags)
 def command(flags: GraphFlags) -> int:
     """Draw who may talk to whom, according to a SUITE, manifests, a live cluster, or the report of a run.
 
@@ -102,7 +93,7 @@ def command(flags: GraphFlags) -> int:
     if not is_given("output"):
         out = replace(out, output=_format_of(out.output_file))
     written = {out.output, *(one.format for one in out.reports)}
-    options = GraphOptions(
+    wanted = GraphOptions(
         DrawnTable(flags.view or "result"),
         Denied(flags.denied or "rows"),
         flags.group,
@@ -112,7 +103,7 @@ def command(flags: GraphFlags) -> int:
         most_edges=MERMAID_MOST_EDGES if written == {"mermaid"} else None,
     )
     request = GraphRequest(
-        options,
+        wanted,
         profile_of(flags.profile),
         flags.selection.sources,
         flags.selection.destinations,

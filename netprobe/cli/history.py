@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.emit import write
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, OutputFlags, argument, as_command, option, output_options
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryFlags(Flags):
-    folder: Path = argument(type=click.Path(path_type=Path))
-    last: int = option("--last", type=click.IntRange(1), default=20, help="Show the newest N runs.")
-    out: OutputFlags = output_options(("table", "json", "html"))
+class HistoryFlags(options.Flags):
+    folder: Path = options.argument(type=click.Path(path_type=Path))
+    last: int = options.option("--last", type=click.IntRange(1), default=20, help="Show the newest N runs.")
+    out: options.OutputFlags = options.output(("table", "json", "html"))
 
 
-@as_command(HistoryFlags)
+@options.as_command(HistoryFlags)
 def command(flags: HistoryFlags) -> int:
     """Show the runs of suites and the conformance runs in FOLDER, oldest first, and what changed in the last.
 

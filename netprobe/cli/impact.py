@@ -8,24 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.command import invocation
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import live_cluster, tier_option
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    filename_option,
-    flag,
-    namespace_option,
-    nested,
-    option,
-    output_options,
-    port_option,
-    profile_option,
-    repeatable,
-)
 from netprobe.cli.parameters import POLICY, PortArgument
 from netprobe.cli.progress import shown
 from netprobe.errors import UsageError
@@ -40,41 +26,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ImpactFlags(Flags):
-    paths: Sequence[str] = argument(nargs=-1, type=click.Path(allow_dash=True))
-    filenames: Sequence[str] = filename_option(
+class ImpactFlags(options.Flags):
+    paths: Sequence[str] = options.argument(nargs=-1, type=click.Path(allow_dash=True))
+    filenames: Sequence[str] = options.filenames(
         "Manifests that would be applied: a file, a folder, or - for standard input. Repeatable."
     )
-    against: Sequence[str] = repeatable(
+    against: Sequence[str] = options.repeatable(
         "--against",
         type=click.Path(allow_dash=True),
         metavar="PATH",
         help="Current state: files or folders, or a suite with a topology.",
     )
-    cluster: ClusterFlags = nested(ClusterFlags)
-    prune: bool = flag("--prune", "Delete policies that -f lacks: it is the complete set.")
-    prune_namespaces: Sequence[str] = repeatable(
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    prune: bool = options.flag("--prune", "Delete policies that -f lacks: it is the complete set.")
+    prune_namespaces: Sequence[str] = options.repeatable(
         "--prune-namespace", metavar="NAME", help="The same for one namespace only."
     )
-    staged: bool = flag("--staged", "Enforce the staged policies of the current state.")
-    deletes: Sequence[PolicyRef] = repeatable(
+    staged: bool = options.flag("--staged", "Enforce the staged policies of the current state.")
+    deletes: Sequence[PolicyRef] = options.repeatable(
         "--delete", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy."
     )
-    namespace: str | None = namespace_option()
+    namespace: str | None = options.namespace()
     tiers: Sequence[Tier] = tier_option()
-    expect: str | None = option(
+    expect: str | None = options.option(
         "--expect",
         type=click.Path(),
         metavar="SUITE",
         help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
     )
-    ports: Sequence[PortArgument] = port_option()
-    everything: bool = flag("--all", "Also show flows that only have another reason.")
-    profile: str = profile_option()
-    out: OutputFlags = output_options(FORMATS.names)
+    ports: Sequence[PortArgument] = options.port()
+    everything: bool = options.flag("--all", "Also show flows that only have another reason.")
+    profile: str = options.profile()
+    out: options.OutputFlags = options.output(FORMATS.names)
 
 
-@as_command(ImpactFlags)
+@options.as_command(ImpactFlags)
 def command(flags: ImpactFlags) -> int:
     """Show which flows would open or close, or be decided by other policies, if manifests are applied.
 

@@ -9,45 +9,44 @@ from pathlib import Path
 
 import click
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import InputFlags, read_world, say_warnings
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, as_command, nested, option, profile_option, repeatable
 from netprobe.cli.parameters import OUTPUT_FILE
 from netprobe.errors import NetprobeError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class InitFlags(Flags):
-    inputs: InputFlags = nested(InputFlags)
-    cluster: ClusterFlags = nested(ClusterFlags)
-    namespaces: Sequence[str] = repeatable(
+class InitFlags(options.Flags):
+    inputs: InputFlags = options.nested(InputFlags)
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    namespaces: Sequence[str] = options.repeatable(
         "-n",
         "--namespace",
         metavar="NAME",
         shell_complete=complete.namespaces,
         help="Only this namespace. Default: all but those of the system.",
     )
-    name: str | None = option(
+    name: str | None = options.option(
         "--name", metavar="NAME", help="Name of the suite. Default: that of its folder."
     )
-    output_file: Path | None = option(
+    output_file: Path | None = options.option(
         "--output-file",
         type=OUTPUT_FILE,
         metavar="PATH",
         help="The suite to write. Its policies go into the folder policies/ beside it. Default: suite.yaml.",
     )
-    output_dir: Path | None = option(
+    output_dir: Path | None = options.option(
         "--output-dir",
         type=click.Path(path_type=Path),
         metavar="PATH",
         help="Write suite.yaml to this folder.",
     )
-    profile: str = profile_option()
+    profile: str = options.profile()
 
 
-@as_command(InitFlags)
+@options.as_command(InitFlags)
 def command(flags: InitFlags) -> int:
     """Write a first suite from manifests, a chart's output or a live cluster.
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.command import invocation
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, argument, manifests_option, repeatable
 from netprobe.cli.parameters import TIER
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
@@ -57,7 +57,7 @@ def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
 
 def tier_option() -> Any:
     """--tier, repeatable."""
-    return repeatable(
+    return options.repeatable(
         "--tier",
         type=TIER,
         metavar="NAME=ORDER[:pass]",
@@ -66,11 +66,13 @@ def tier_option() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class InputFlags(Flags):
+class InputFlags(options.Flags):
     """What a command reads: a suite and manifests, each as an argument or with -f."""
 
-    paths: Sequence[str] = argument(nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True))
-    filenames: Sequence[str] = manifests_option()
+    paths: Sequence[str] = options.argument(
+        nargs=-1, metavar="[SUITE] [PATH]...", type=click.Path(allow_dash=True)
+    )
+    filenames: Sequence[str] = options.manifests()
     tiers: Sequence[Tier] = tier_option()
     suite_path: str | None = None
 

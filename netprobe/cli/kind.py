@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.command import Group
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, as_command, duration_option, flag, option, repeatable
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
 from netprobe.model.image import mirrored
@@ -28,43 +28,43 @@ def command() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class UpFlags(Flags):
-    name: str = option("--name", default=NAME, help="Name of the cluster; its context is kind-NAME.")
-    config: Path | None = option(
+class UpFlags(options.Flags):
+    name: str = options.option("--name", default=NAME, help="Name of the cluster; its context is kind-NAME.")
+    config: Path | None = options.option(
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="A kind configuration (default: a control plane, two workers, no network plugin).",
     )
-    node_image: str | None = option(
+    node_image: str | None = options.option(
         "--node-image", metavar="IMAGE", help="The image of the nodes (default: kind's own)."
     )
-    manifest: str | None = option(
+    manifest: str | None = options.option(
         "--manifest",
         metavar="PATH|URL",
         help="Manifest of the network plugin (default: a pinned version of Calico).",
     )
-    registry: str | None = option(
+    registry: str | None = options.option(
         "--registry", metavar="HOST[/PREFIX]", help="Registry mirror for the images in the manifest."
     )
-    archives: Sequence[Path] = repeatable(
+    archives: Sequence[Path] = options.repeatable(
         "--load",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="ARCHIVE",
         help="Image archive from `docker save` to load into the nodes.",
     )
-    kubeconfig: Path | None = option(
+    kubeconfig: Path | None = options.option(
         "--kubeconfig",
         metavar="PATH",
         type=click.Path(path_type=Path),
         help="Kubeconfig file to write to (default: as kubectl).",
     )
-    ready_s: float = duration_option(
+    ready_s: float = options.duration(
         "--timeout", default="10m", help="How long to wait for nodes and pods to become ready."
     )
-    print_images: bool = flag("--print-images", "Print the images that are needed, and exit.")
+    print_images: bool = options.flag("--print-images", "Print the images that are needed, and exit.")
 
 
-@as_command(UpFlags, parent=command)
+@options.as_command(UpFlags, parent=command)
 def up(flags: UpFlags) -> int:
     """Create a cluster, install Calico, wait until everything is ready, and run `netprobe doctor` on it.
 
@@ -88,8 +88,8 @@ def up(flags: UpFlags) -> int:
     say("docker {}, kind {}".format(*run_async(Programs().check())))
     # fetched before anything is created: this is what fails most often
     plugin = read_manifest(flags.manifest).from_registry(flags.registry)
-    options = CreateOptions(flags.config, flags.node_image, tuple(flags.archives))
-    run_async(_up(flags.name, flags.kubeconfig, options, plugin, Timeouts(ready_s=flags.ready_s)))
+    wanted = CreateOptions(flags.config, flags.node_image, tuple(flags.archives))
+    run_async(_up(flags.name, flags.kubeconfig, wanted, plugin, Timeouts(ready_s=flags.ready_s)))
     asked = ["--context", context_of(flags.name)]
     asked += ["--kubeconfig", str(flags.kubeconfig)] if flags.kubeconfig else []
     asked += ["--registry", flags.registry] if flags.registry else []
@@ -99,9 +99,9 @@ def up(flags: UpFlags) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class DownFlags(Flags):
-    name: str = option("--name", default=NAME, help="Cluster name.")
-    kubeconfig: Path | None = option(
+class DownFlags(options.Flags):
+    name: str = options.option("--name", default=NAME, help="Cluster name.")
+    kubeconfig: Path | None = options.option(
         "--kubeconfig",
         metavar="PATH",
         type=click.Path(path_type=Path),
@@ -109,7 +109,7 @@ class DownFlags(Flags):
     )
 
 
-@as_command(DownFlags, parent=command)
+@options.as_command(DownFlags, parent=command)
 def down(flags: DownFlags) -> None:
     """Remove the cluster and its entry in the kubeconfig."""
     from netprobe.cli.signals import run_async
@@ -119,7 +119,7 @@ def down(flags: DownFlags) -> None:
 
 
 async def _up(
-    name: str, kubeconfig: Path | None, options: CreateOptions, plugin: Manifest, timeouts: Timeouts
+    name: str, kubeconfig: Path | None, wanted: CreateOptions, plugin: Manifest, timeouts: Timeouts
 ) -> None:
     from netprobe.kind import KindCluster, Programs
 
@@ -131,7 +131,7 @@ async def _up(
 
     with shown() as narrate:
         cluster = KindCluster(name, Programs(narrate), kubeconfig, timeouts, report=stage)
-        await cluster.up(options, plugin)
+        await cluster.up(wanted, plugin)
         stage(f"the cluster is up: use it with netprobe run SUITE --context {context_of(name)}")
 
 

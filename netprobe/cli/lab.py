@@ -6,23 +6,11 @@ from dataclasses import dataclass
 
 import click
 
-from netprobe.cli import complete, lab_trace
+from netprobe.cli import complete, lab_trace, options
 from netprobe.cli.command import Group
 from netprobe.cli.emit import write
 from netprobe.cli.invoke import say
 from netprobe.cli.lab_trace import DEFAULT, lab_option
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    duration_option,
-    flag,
-    nested,
-    option,
-    output_options,
-    repeatable,
-)
 from netprobe.cli.parameters import EXTERNAL, PORT_NUMBER
 from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
@@ -30,11 +18,11 @@ from netprobe.model.flow import External, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class NamedLab(Flags):
+class NamedLab(options.Flags):
     """NAME or --lab NAME."""
 
-    argument: str | None = argument(required=False, metavar="[NAME]", shell_complete=complete.labs)
-    option: str | None = option(
+    argument: str | None = options.argument(required=False, metavar="[NAME]", shell_complete=complete.labs)
+    option: str | None = options.option(
         "--lab",
         metavar="NAME",
         shell_complete=complete.labs,
@@ -58,22 +46,24 @@ def command() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class UpFlags(Flags):
-    lab: NamedLab = nested(NamedLab)
-    nodes: int = option(
+class UpFlags(options.Flags):
+    lab: NamedLab = options.nested(NamedLab)
+    nodes: int = options.option(
         "--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed."
     )
-    no_enforcement: bool = flag("--no-enforcement", "Accept policies but enforce none, as some CNIs do.")
-    lag_s: float = duration_option(
+    no_enforcement: bool = options.flag(
+        "--no-enforcement", "Accept policies but enforce none, as some CNIs do."
+    )
+    lag_s: float = options.duration(
         "--lag", default="0s", help="Enforce each change of policies this much later."
     )
-    deny_with: str = option(
+    deny_with: str = options.option(
         "--deny-with",
         type=click.Choice(["drop", "reject"]),
         default="drop",
         help="What to do with a packet that no policy allows.",
     )
-    ip_family: str = option(
+    ip_family: str = options.option(
         "--ip-family",
         type=click.Choice(["ipv4", "ipv6", "dual"]),
         default="ipv4",
@@ -81,7 +71,7 @@ class UpFlags(Flags):
     )
 
 
-@as_command(UpFlags, parent=command)
+@options.as_command(UpFlags, parent=command)
 def up(flags: UpFlags) -> None:
     """Start a lab; it runs until `netprobe lab down`.
 
@@ -114,12 +104,12 @@ def up(flags: UpFlags) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class DownFlags(Flags):
-    lab: NamedLab = nested(NamedLab)
-    everything: bool = flag("--all", "Stop every lab of this user.")
+class DownFlags(options.Flags):
+    lab: NamedLab = options.nested(NamedLab)
+    everything: bool = options.flag("--all", "Stop every lab of this user.")
 
 
-@as_command(DownFlags, parent=command)
+@options.as_command(DownFlags, parent=command)
 def down(flags: DownFlags) -> None:
     """Stop a lab and remove everything in it."""
     from netprobe.lab import list_labs, stop
@@ -133,11 +123,11 @@ def down(flags: DownFlags) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusFlags(Flags):
-    out: OutputFlags = output_options(("table", "json", "name"), reports=False)
+class StatusFlags(options.Flags):
+    out: options.OutputFlags = options.output(("table", "json", "name"), reports=False)
 
 
-@as_command(StatusFlags, parent=command)
+@options.as_command(StatusFlags, parent=command)
 def status(flags: StatusFlags) -> int:
     """List the labs of this user; exit status 3 if none runs."""
     import json
@@ -170,11 +160,11 @@ def status(flags: StatusFlags) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class KubeconfigFlags(Flags):
-    lab: NamedLab = nested(NamedLab)
+class KubeconfigFlags(options.Flags):
+    lab: NamedLab = options.nested(NamedLab)
 
 
-@as_command(KubeconfigFlags, parent=command)
+@options.as_command(KubeconfigFlags, parent=command)
 def kubeconfig(flags: KubeconfigFlags) -> None:
     """Print the path of a lab's kubeconfig."""
     from netprobe.run.target import kubeconfig_of
@@ -183,20 +173,20 @@ def kubeconfig(flags: KubeconfigFlags) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AddHostFlags(Flags):
-    host: str = argument(metavar="NAME")
-    addresses: tuple[External, ...] = argument(metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
-    ports: tuple[tuple[int, Protocol], ...] = repeatable(
+class AddHostFlags(options.Flags):
+    host: str = options.argument(metavar="NAME")
+    addresses: tuple[External, ...] = options.argument(metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
+    ports: tuple[tuple[int, Protocol], ...] = options.repeatable(
         "--port",
         type=PORT_NUMBER,
         metavar="PORT[/PROTOCOL]",
         help="A port that the host serves, such as 443 or 53/udp.",
     )
-    remove: bool = flag("--remove", "Remove the host.")
+    remove: bool = options.flag("--remove", "Remove the host.")
     name: str = lab_option()
 
 
-@as_command(AddHostFlags, parent=command, name="add-host")
+@options.as_command(AddHostFlags, parent=command, name="add-host")
 def add_host(flags: AddHostFlags) -> None:
     """Add a host outside the cluster to a lab: an address that no selector matches, with open ports.
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.emit import write_either
-from netprobe.cli.options import (
-    FAMILIES,
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    family_option,
-    option,
-    output_options,
-)
 from netprobe.cli.parameters import PORT, PortArgument
 from netprobe.errors import UsageError
 from netprobe.model.flow import PodRef, Protocol
@@ -26,7 +16,7 @@ DEFAULT = "default"
 
 def lab_option() -> Any:
     """--lab, by default the lab of that name."""
-    return option(
+    return options.option(
         "--lab",
         metavar="NAME",
         default=DEFAULT,
@@ -36,22 +26,22 @@ def lab_option() -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class LabTraceFlags(Flags):
-    source: str = argument(metavar="FROM")
-    target: str = argument(metavar="TO")
-    port: PortArgument = option(
+class LabTraceFlags(options.Flags):
+    source: str = options.argument(metavar="FROM")
+    target: str = options.argument(metavar="TO")
+    port: PortArgument = options.option(
         "--port",
         type=PORT,
         required=True,
         metavar="PORT[/PROTOCOL]",
         help="Port to connect to, as in 80, 53/udp or metrics.",
     )
-    ip_family: str | None = family_option()
+    ip_family: str | None = options.family()
     name: str = lab_option()
-    out: OutputFlags = output_options(("table", "json"))
+    out: options.OutputFlags = options.output(("table", "json"))
 
 
-@as_command(LabTraceFlags, name="trace")
+@options.as_command(LabTraceFlags, name="trace")
 def command(flags: LabTraceFlags) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 
@@ -74,7 +64,7 @@ def command(flags: LabTraceFlags) -> int:
         parse_target(flags.target)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    version = FAMILIES[flags.ip_family] or 0
+    version = options.FAMILIES[flags.ip_family] or 0
     traced = run_async(_trace(kubeconfig_of(flags.name), flags.source, flags.target, flags.port, version))
     tables = [_table(one, one.pop("pods")) for one in traced]
     write_either(

@@ -11,24 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netprobe.cli import complete
+from netprobe.cli import complete, options
 from netprobe.cli.command import invocation
 from netprobe.cli.emit import write as write_findings
 from netprobe.cli.flags import ClusterFlags
 from netprobe.cli.inputs import live_objects, tier_option
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    flag,
-    manifests_option,
-    namespace_option,
-    nested,
-    option,
-    output_options,
-)
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint
@@ -45,22 +33,22 @@ UNREADABLE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class LintFlags(Flags):
-    paths: tuple[str, ...] = argument(nargs=-1, type=click.Path(allow_dash=True))
-    filenames: tuple[str, ...] = manifests_option()
+class LintFlags(options.Flags):
+    paths: tuple[str, ...] = options.argument(nargs=-1, type=click.Path(allow_dash=True))
+    filenames: tuple[str, ...] = options.manifests()
     tiers: tuple[Tier, ...] = tier_option()
-    cluster: ClusterFlags = nested(ClusterFlags)
-    namespace: str | None = namespace_option()
-    out: OutputFlags = output_options(FINDING_FORMATS.names)
-    strict: bool = flag("--strict", "Exit with status 1 on warnings too.")
-    write: bool = flag("--fix", "Fix unambiguous problems in place.")
-    config: str | None = option(
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    namespace: str | None = options.namespace()
+    out: options.OutputFlags = options.output(FINDING_FORMATS.names)
+    strict: bool = options.flag("--strict", "Exit with status 1 on warnings too.")
+    write: bool = options.flag("--fix", "Fix unambiguous problems in place.")
+    config: str | None = options.option(
         "--config",
         metavar="PATH",
         type=click.Path(),
         help="Configuration file. Default: the nearest .netprobe.yaml.",
     )
-    rule: str | None = option(
+    rule: str | None = options.option(
         "--explain",
         is_flag=False,
         flag_value="",
@@ -70,7 +58,7 @@ class LintFlags(Flags):
     )
 
 
-@as_command(LintFlags)
+@options.as_command(LintFlags)
 def command(flags: LintFlags) -> int:
     """Find mistakes in policies: in files and folders, or in a cluster with --context.
 
@@ -130,7 +118,7 @@ def _read(
         return found, found.lint(config)
 
 
-def _suite(path: str, config: LintConfig, out: OutputFlags, *, strict: bool, write: bool) -> int:
+def _suite(path: str, config: LintConfig, out: options.OutputFlags, *, strict: bool, write: bool) -> int:
     from netprobe.lint.fix import with_effects
     from netprobe.lint.read import read_suite
     from netprobe.run.steps import advisor_of
@@ -148,7 +136,7 @@ def _suite(path: str, config: LintConfig, out: OutputFlags, *, strict: bool, wri
     return _show(linted, (), out, strict=strict)
 
 
-def _show(linted: Linted, problems: Sequence[Problem], out: OutputFlags, *, strict: bool) -> int:
+def _show(linted: Linted, problems: Sequence[Problem], out: options.OutputFlags, *, strict: bool) -> int:
     """Print the findings, then what could not be read. Returns the exit status."""
     if linted.policies or linted.findings or out.output != "table" or not problems:
         write_findings(FINDING_FORMATS.of(linted), out)

@@ -1,4 +1,7 @@
-"""Options as records, and those that several commands share, spelled as kubectl spells them."""
+"""Options as records, and those that several commands share, spelled as kubectl spells them.
+
+`from netprobe.cli import options`: a field is `options.flag("--strict", "Exit ...")`.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def repeatable(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 (click
     return option(*names, multiple=True, help=f"{help} Repeatable.", **more)
 
 
-def duration_option(name: str, *, default: str, help: str) -> Any:  # noqa: A002 (click's word)
+def duration(name: str, *, default: str, help: str) -> Any:  # noqa: A002 (click's word)
     """An option such as "30s" or "1m30s", in seconds."""
     return option(name, type=DURATION, default=default, help=help)
 
@@ -129,28 +132,28 @@ def as_command(
     return decorate
 
 
-def port_option() -> Any:
+def port() -> Any:
     """--port, repeatable."""
     return repeatable(
         "--port", type=PORT, metavar="PORT[/PROTOCOL]", help="Port to check, as in 80 or 53/udp."
     )
 
 
-def filename_option(help: str) -> Any:  # noqa: A002 (click's word)
+def filenames(help: str) -> Any:  # noqa: A002 (click's word)
     """-f/--filename: files, folders and - for standard input."""
     return option(
         "-f", "--filename", multiple=True, metavar="PATH", type=click.Path(allow_dash=True), help=help
     )
 
 
-def manifests_option() -> Any:
+def manifests() -> Any:
     """-f/--filename for manifests."""
-    return filename_option(
+    return filenames(
         "File or folder of manifests, or - for standard input. Repeatable: all form one cluster."
     )
 
 
-def namespace_option() -> Any:
+def namespace() -> Any:
     """-n/--namespace."""
     return option(
         "-n",
@@ -161,7 +164,7 @@ def namespace_option() -> Any:
     )
 
 
-def family_option() -> Any:
+def family() -> Any:
     """--ip-family: a key of FAMILIES."""
     return option(
         "--ip-family",
@@ -174,7 +177,7 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 """Of --ip-family."""
 
 
-def profile_option() -> Any:
+def profile() -> Any:
     """--profile: the name of a profile of the simulator."""
     return option(
         "--profile",
@@ -184,18 +187,16 @@ def profile_option() -> Any:
     )
 
 
-def wait_option() -> Any:
+def wait() -> Any:
     """--probe-timeout, in seconds."""
-    return duration_option(
+    return duration(
         "--probe-timeout", default="1s", help="How long to wait for an answer to one probe (nc -w)."
     )
 
 
-def ready_option(default: str) -> Any:
+def ready(default: str) -> Any:
     """--ready-timeout, in seconds."""
-    return duration_option(
-        "--ready-timeout", default=default, help="How long to wait for pods to become ready."
-    )
+    return duration("--ready-timeout", default=default, help="How long to wait for pods to become ready.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class Format(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-def output_options(
+def output(
     known: Sequence[str],
     *,
     help: str = "Output format.",  # noqa: A002 (click's word)

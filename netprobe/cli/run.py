@@ -9,26 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from netprobe.cli import options
 from netprobe.cli.flags import ClusterFlags, FlowFlags, LabFlags, PodFlags, ViewFlags, resolve_target
 from netprobe.cli.invoke import say
-from netprobe.cli.options import (
-    FAMILIES,
-    Flags,
-    OutputFlags,
-    argument,
-    as_command,
-    duration_option,
-    family_option,
-    filename_option,
-    flag,
-    nested,
-    option,
-    output_options,
-    profile_option,
-    ready_option,
-    repeatable,
-    wait_option,
-)
 from netprobe.errors import UsageError
 from netprobe.model.flow import Via
 from netprobe.report import FORMATS
@@ -42,37 +25,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ModeFlags(Flags):
+class ModeFlags(options.Flags):
     """What chooses the mode of the run, and the options that only in-place runs have."""
 
     HEADING: ClassVar = "Existing pods (in place)"
-    in_place: bool = flag(
+    in_place: bool = options.flag(
         "--in-place",
         "Probe the existing pods of the cluster, from shadow pods. The default for a suite without topology.",
     )
-    dry_run: bool = flag("--dry-run", "In place: print what would be created as YAML; create nothing.")
-    disturb: bool = flag("--disturb", "In place: continue even if shadow pods disturb other workloads.")
-    sample: int = option(
+    dry_run: bool = options.flag(
+        "--dry-run", "In place: print what would be created as YAML; create nothing."
+    )
+    disturb: bool = options.flag(
+        "--disturb", "In place: continue even if shadow pods disturb other workloads."
+    )
+    sample: int = options.option(
         "--sample",
         metavar="N",
         type=click.IntRange(0),
         default=0,
         help="In place: also probe N pods drawn at random.",
     )
-    seed: int = option("--seed", type=int, default=0, help="In place: seed of the random sample.")
-    filenames: tuple[str, ...] = filename_option(
+    seed: int = options.option("--seed", type=int, default=0, help="In place: seed of the random sample.")
+    filenames: tuple[str, ...] = options.filenames(
         "With --shadow-namespace: a file or folder of policies to try. Repeatable."
     )
-    shadow_namespace: bool = flag(
+    shadow_namespace: bool = options.flag(
         "--shadow-namespace",
         "In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
     )
-    via: tuple[str, ...] = repeatable(
+    via: tuple[str, ...] = options.repeatable(
         "--via",
         type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
         help="In place: also reach Services this way.",
     )
-    lifetime_s: float = duration_option(
+    lifetime_s: float = options.duration(
         "--lifetime",
         default="15m",
         help="In place: the cluster removes shadow pods by itself after this time.",
@@ -109,8 +96,8 @@ class ModeFlags(Flags):
             )
         for name in ("dry_run", "disturb", "sample", "via"):
             if getattr(self, name):
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(f"{option} needs --in-place, or a suite without topology")
+                given = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{given} needs --in-place, or a suite without topology")
         from netprobe.run.fixture import PLACEMENTS, FixtureMode
 
         return FixtureMode(suite, PLACEMENTS[placement])
@@ -129,41 +116,41 @@ class ModeFlags(Flags):
 
 
 @dataclass(frozen=True, slots=True)
-class RunFlags(Flags):
-    suite: str | None = argument(type=click.Path(), required=False)
-    paths: tuple[str, ...] = argument(nargs=-1, type=click.Path(allow_dash=True))
-    cluster: ClusterFlags = nested(ClusterFlags)
-    lab: LabFlags = nested(LabFlags)
-    pods: PodFlags = nested(PodFlags)
-    ready_s: float = ready_option("120s")
-    wait_s: float = wait_option()
-    ip_family: str | None = family_option()
-    namespace_prefix: str = option(
+class RunFlags(options.Flags):
+    suite: str | None = options.argument(type=click.Path(), required=False)
+    paths: tuple[str, ...] = options.argument(nargs=-1, type=click.Path(allow_dash=True))
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    lab: LabFlags = options.nested(LabFlags)
+    pods: PodFlags = options.nested(PodFlags)
+    ready_s: float = options.ready("120s")
+    wait_s: float = options.wait()
+    ip_family: str | None = options.family()
+    namespace_prefix: str = options.option(
         "--namespace-prefix",
         metavar="PREFIX",
         default="",
         show_default=False,
         help="Prefix for the suite's namespaces, to run next to namespaces of the same names.",
     )
-    placement: str | None = option(
+    placement: str | None = options.option(
         "--placement",
         type=click.Choice(["same", "other", "both"]),
         help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
     )
-    profile: str = profile_option()
-    history: Path | None = option(
+    profile: str = options.profile()
+    history: Path | None = options.option(
         "--history",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         help="Also keep the report in this folder, for netprobe history.",
     )
-    selection: FlowFlags = nested(FlowFlags)
-    view: ViewFlags = nested(ViewFlags)
-    mode: ModeFlags = nested(ModeFlags)
-    out: OutputFlags = output_options(FORMATS.names)
+    selection: FlowFlags = options.nested(FlowFlags)
+    view: ViewFlags = options.nested(ViewFlags)
+    mode: ModeFlags = options.nested(ModeFlags)
+    out: options.OutputFlags = options.output(FORMATS.names)
 
 
-@as_command(RunFlags)
+@options.as_command(RunFlags)
 def command(flags: RunFlags) -> int:
     """Probe every flow that SUITE declares, and compare with what its policies say.
 
@@ -199,10 +186,10 @@ def command(flags: RunFlags) -> int:
 
         if not is_suite(suite):  # all arguments are policies to try
             paths, suite = (suite, *paths), None
-    wanted = replace(flags.mode, filenames=(*paths, *flags.mode.filenames))
-    mode = wanted.chosen(suite, flags.placement, flags.namespace_prefix)
+    mode_flags = replace(flags.mode, filenames=(*paths, *flags.mode.filenames))
+    mode = mode_flags.chosen(suite, flags.placement, flags.namespace_prefix)
     timeout_s = flags.cluster.request_timeout_s
-    options = RunOptions(
+    wanted = RunOptions(
         target,
         starting or new_lab,
         flags.pods.options(),
@@ -210,17 +197,19 @@ def command(flags: RunFlags) -> int:
         Pace(wait_s=flags.wait_s, start_s=min(20.0, timeout_s or 20.0)),
         profile_of(flags.profile),
         timeout_s,
-        FAMILIES[flags.ip_family],
+        options.FAMILIES[flags.ip_family],
         FlowFilter(flags.selection.sources, flags.selection.destinations, flags.selection.ports),
     )
     if flags.mode.dry_run and not isinstance(mode, FixtureMode):
-        for piece in run_with_progress(lambda progress: preview(mode, options, progress)):
+        for piece in run_with_progress(lambda progress: preview(mode, wanted, progress)):
             print(piece, end="")
         return 0
-    return _run(mode, options, flags.out, flags.view, flags.history)
+    return _run(mode, wanted, flags.out, flags.view, flags.history)
 
 
-def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, history: Path | None) -> int:
+def _run(
+    mode: Mode, wanted: RunOptions, out: options.OutputFlags, view: ViewFlags, history: Path | None
+) -> int:
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
@@ -240,7 +229,7 @@ def _run(mode: Mode, options: RunOptions, out: OutputFlags, view: ViewFlags, his
                 keep(history, report)
             printed.append(report)
 
-        return await run(mode, options, progress, show)
+        return await run(mode, wanted, progress, show)
 
     report = run_with_progress(probe)
     for problem in report.problems[len(printed[0].problems) :]:  # what could not be removed

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from netprobe.cli import options
 from netprobe.cli.flags import ClusterFlags, Selection, ViewFlags
 from netprobe.cli.inputs import InputFlags, read_world
 from netprobe.cli.invoke import say
-from netprobe.cli.options import Flags, OutputFlags, as_command, flag, nested, output_options, profile_option
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
 from netprobe.model.text import listed, plain
@@ -29,23 +29,23 @@ MANY_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class SimulateFlags(Flags):
-    inputs: InputFlags = nested(InputFlags)
-    cluster: ClusterFlags = nested(ClusterFlags)
-    selection: Selection = nested(Selection)
-    include_self: bool = flag("--include-self", "Include flows of pods to themselves.")
-    changed_only: bool = flag(
+class SimulateFlags(options.Flags):
+    inputs: InputFlags = options.nested(InputFlags)
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    selection: Selection = options.nested(Selection)
+    include_self: bool = options.flag("--include-self", "Include flows of pods to themselves.")
+    changed_only: bool = options.flag(
         "--changed-only", "Show only flows that policies deny, or that are not as expected."
     )
-    diff: bool = flag(
+    diff: bool = options.flag(
         "--diff", "Print changes that make the policies match the suite, as a patch for `git apply`."
     )
-    view: ViewFlags = nested(ViewFlags)
-    profile: str = profile_option()
-    out: OutputFlags = output_options(FORMATS.names)
+    view: ViewFlags = options.nested(ViewFlags)
+    profile: str = options.profile()
+    out: options.OutputFlags = options.output(FORMATS.names)
 
 
-@as_command(SimulateFlags)
+@options.as_command(SimulateFlags)
 def command(flags: SimulateFlags) -> int:
     """Show what the policies of a SUITE, of manifests, or of a live cluster allow.
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from netprobe import __version__
+from netprobe.cli import options
 from netprobe.cli.emit import write
 from netprobe.cli.flags import ClusterFlags
-from netprobe.cli.options import Flags, OutputFlags, as_command, nested, output_options
 
 
 @dataclass(frozen=True, slots=True)
-class VersionFlags(Flags):
-    cluster: ClusterFlags = nested(ClusterFlags)
-    out: OutputFlags = output_options(("text", "json"), reports=False)
+class VersionFlags(options.Flags):
+    cluster: ClusterFlags = options.nested(ClusterFlags)
+    out: options.OutputFlags = options.output(("text", "json"), reports=False)
 
 
-@as_command(VersionFlags)
+@options.as_command(VersionFlags)
 def command(flags: VersionFlags) -> None:
     """Print the versions of netprobe, of Python and of the Kubernetes client.
 
