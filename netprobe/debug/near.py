@@ -10,11 +10,13 @@ from typing import Final
 from netprobe.debug.records import Miss, NearMiss
 from netprobe.explain import Item, NearMissKind, ObstacleKind, RuleView, SideView
 from netprobe.model.flow import Flow, PodRef
-from netprobe.model.policy import NETWORK_POLICY, Direction, PodPeer, Policy
+from netprobe.model.policy import NETWORK_POLICY, Direction, PodPeer, Policy, PortRange
 from netprobe.simulate import Simulator
 
 ALIKE: Final = 0.6
 """How similar two values of a label are, from 0 to 1, if one is taken for a typing mistake of the other."""
+
+DNS: Final = 53
 
 _MISSED: Final = {
     NearMissKind.LABELS: Miss.LABEL,
@@ -41,10 +43,11 @@ def _rules(simulator: Simulator, flow: Flow, side: SideView) -> Iterator[NearMis
     policies = {policy.ref: policy for policy in simulator.cluster.policies}
     for view in side.policies:
         for rule in view.rules if view.policy.kind == NETWORK_POLICY else ():
-            if rule.peer_matches:
+            policy = policies[view.policy]
+            if rule.peer_matches and not _allows_dns(policy, flow, side.direction, rule):
                 yield from _port(f"NetworkPolicy {view.policy}", simulator, flow, rule)
-            elif rule.port_matches and view.policy in policies:
-                yield from _peer(policies[view.policy], simulator, flow, side.direction, rule)
+            elif rule.port_matches:
+                yield from _peer(policy, simulator, flow, side.direction, rule)
 
 
 def _subjects(side: SideView) -> Iterator[NearMiss]:
@@ -64,6 +67,12 @@ def _closed(simulator: Simulator, side: SideView) -> Iterator[NearMiss]:
                 f"spec.policyTypes has {word.capitalize()}, but there are no {word} rules, so all is denied"
             )
             yield NearMiss(f"NetworkPolicy {policy.ref}", Miss.POLICY_TYPES, text)
+
+
+def _allows_dns(policy: Policy, flow: Flow, direction: Direction, rule: RuleView) -> bool:
+    """Whether a rule is the usual one that allows DNS, and so was not written for this flow."""
+    ports = (policy.rules(direction) or ())[rule.index].ports
+    return flow.port != DNS and all(isinstance(port, PortRange) and port.first == DNS for port in ports)
 
 
 def _port(name: str, simulator: Simulator, flow: Flow, rule: RuleView) -> Iterator[NearMiss]:

@@ -6,7 +6,7 @@ connections, paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -15,6 +15,7 @@ from netprobe.debug.evidence import Evidence
 from netprobe.debug.packets import resolved
 from netprobe.debug.reading import policy_name
 from netprobe.debug.records import Aim, Leg, Packets, Sender, ServiceState, Source, Try
+from netprobe.model.flow import Family
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
 from netprobe.model.verdict import Decision, Side, Verdict
@@ -249,7 +250,8 @@ def listener_step(evidence: Evidence) -> Step:
     accepts = [leg for leg in evidence.legs if _accepts(evidence, leg)]
     refuses = [leg for leg in evidence.legs if evidence.refuses(leg) and leg not in accepts]
     rest = [leg for leg in evidence.legs if leg not in accepts and leg not in refuses]
-    parts = [*_accepting(accepts, "accept"), *_accepting(refuses, "refuse")]
+    one_family = {leg.end for leg in accepts} & {leg.end for leg in refuses}
+    parts = [*_accepting(accepts, "accept", one_family), *_accepting(refuses, "refuse", one_family)]
     parts += [f"{listed(_ends(rest))}: not known"] if rest else []
     status = PROBLEM if refuses else OK if accepts else UNKNOWN
     return Step("listener", status, "; ".join(parts), data)
@@ -259,11 +261,15 @@ def _accepts(evidence: Evidence, leg: Leg) -> bool:
     return leg.proven or evidence.connects(leg) or evidence.free_connects(leg)
 
 
-def _accepting(legs: Iterable[Leg], stem: str) -> Iterator[str]:
-    """ "shop/db-0 accepts 5432", or that of several pods, for each port."""
-    for port in dict.fromkeys(leg.flow.port for leg in legs):
-        ends = list(dict.fromkeys(leg.end for leg in legs if leg.flow.port == port))
-        yield f"{listed(ends)} {stem}{'s' if len(ends) == 1 else ''} {port}"
+def _accepting(legs: Iterable[Leg], stem: str, one_family: Collection[str]) -> Iterator[str]:
+    """ "shop/db-0 accepts 5432", or that of several pods, for each port; with the family for `one_family`."""
+    found: dict[tuple[int, Family | None], dict[str, None]] = {}
+    for leg in legs:
+        family = leg.flow.family if leg.end in one_family else None
+        found.setdefault((leg.flow.port, family), {})[leg.end] = None
+    for (port, family), ends in found.items():
+        over = f" over IPv{family}" if family else ""
+        yield f"{listed(ends)} {stem}{'s' if len(ends) == 1 else ''} {port}{over}"
 
 
 def _ends(legs: Iterable[Leg]) -> list[str]:

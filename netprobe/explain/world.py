@@ -115,7 +115,9 @@ class World:
         return SetLabels("Namespace", name, labels, _labelling(kind, name, source, path, labels))
 
     def patch(self, policy: Policy, *operations: Mapping[str, Any]) -> Patch:
-        return Patch(policy.kind, str(policy.ref), operations, policy.origin)
+        source = self.cluster.sources.get((policy.kind, str(policy.ref)))
+        group = str(source.object.get("apiVersion")).rpartition("/")[0] if source is not None else None
+        return Patch(policy.kind, str(policy.ref), operations, policy.origin, group)
 
     # Changes to try.
 

@@ -19,13 +19,15 @@ Operation: TypeAlias = Mapping[str, Any]
 class Patch:
     """Change some fields of an object. `name` is "namespace/name", or "name" for cluster-scoped kinds.
 
-    `origin` is where the object was read; None for an object of a live cluster.
+    `origin` is where the object was read; None for an object of a live cluster. `group` is the API group that
+    serves the object, if it is not that of `kind`.
     """
 
     kind: str
     name: str
     operations: tuple[Operation, ...]
     origin: Origin | None = None
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

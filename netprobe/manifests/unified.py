@@ -71,6 +71,9 @@ class _Draft:
                     self._commands.append(_patch_command(change))
             case SetLabels(_, _, _, Patch(origin=Origin() as origin) as patch) if _in_file(origin):
                 self._edit(patch, origin)
+            case SetLabels(kind, _, _, Patch() as template) if kind not in {"Namespace", "Pod"}:
+                # `kubectl label` would label the workload itself
+                self._commands.append(_patch_command(template))
             case SetLabels(kind, name, labels):
                 pairs = [f"{key}={value}" for key, value in labels.items()]
                 self._commands.append(_command("label", "--overwrite", *_named(kind, name), *pairs))
@@ -187,7 +190,9 @@ def _quoted(path: str) -> str:
 
 def _patch_command(patch: Patch) -> str:
     operations = json.dumps([dict(one) for one in patch.operations])
-    return _command("patch", *_named(patch.kind, patch.name), "--type=json", "-p", operations)
+    kind, qualified, _ = patch.kind.partition(".")
+    resource = f"{kind}.{patch.group}" if qualified and patch.group else patch.kind
+    return _command("patch", *_named(resource, patch.name), "--type=json", "-p", operations)
 
 
 def _named(kind: str, name: str) -> list[str]:

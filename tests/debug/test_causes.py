@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -96,6 +97,32 @@ def test_a_cause_that_manifests_show(name: str) -> None:
     files = [str(FOLDER / f"{file}.yaml") for file in ("shop", name)]
     answer = debug_files(request(ClusterChoice(), fault(name, "").question), files)
     check(Given(answer, 0, "", ()), CAUSES[name])
+
+
+DNS_ONLY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Egress]
+  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "cause"),
+    [
+        pytest.param("53", "egress-policy", id="nobody wrote it for the database"),
+        pytest.param("5433", "almost-allowed", id="a port that is off by one"),
+    ],
+)
+def test_the_rule_that_allows_dns_almost_allows_nothing_else(tmp_path: Path, port: str, cause: str) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(DNS_ONLY.replace("53", port))
+    question = fault("egress-policy", "").question
+    answer = debug_files(request(ClusterChoice(), question), [str(FOLDER / "shop.yaml"), str(policy)])
+    assert next(name for name, _ in answer.causes) == cause
 
 
 def test_every_cause_is_shown() -> None:

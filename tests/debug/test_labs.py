@@ -60,6 +60,8 @@ def test_one_address_family_only_and_no_enforcement_anywhere() -> None:
     family, policy = ask(("one-family", "ingress-policy"), ip_families=("ipv4", "ipv6"), enforce=False)
     assert [name for name, _ in family.causes] == ["one-family"]
     assert "answers on port 6379 over IPv4 only" in family.causes[0][1].text
+    assert " accepts 6379 over IPv4; " in family["listener"].text
+    assert family["listener"].text.endswith(" refuses 6379 over IPv6")
     assert family.exit_status == 1
     assert [name for name, _ in policy.causes] == ["not-enforced"]
     assert "nothing enforces policies" in policy.causes[0][1].text

@@ -178,16 +178,36 @@ def test_an_object_is_deleted(text: str, left: int) -> None:
 def test_what_is_in_no_file_is_a_command() -> None:
     changes: list[Any] = [
         Patch("NetworkPolicy", "n/p", ({"op": "remove", "path": "/spec/ingress/0"},)),
+        Patch(
+            "NetworkPolicy.projectcalico.org",
+            "n/default.p",
+            ({"op": "remove", "path": "/spec/order"},),
+            group="crd.projectcalico.org",
+        ),
         SetLabels("Namespace", "n", {"team": "a"}),
         SetLabels("Pod", "n/p", {"app": "x"}),
+        SetLabels(
+            "Deployment",
+            "n/web",
+            {"role": "front"},
+            Patch(
+                "Deployment",
+                "n/web",
+                ({"op": "add", "path": "/spec/template/metadata/labels/role", "value": "front"},),
+            ),
+        ),
         Delete("GlobalNetworkPolicy", "all"),
         Apply({"kind": "NetworkPolicy", "metadata": {"namespace": "n", "name": "new"}}),
     ]
     assert "".join(unified(changes)) == (
         """\
 kubectl patch networkpolicy -n n p --type=json -p '[{"op": "remove", "path": "/spec/ingress/0"}]'
+kubectl patch networkpolicy.crd.projectcalico.org -n n default.p --type=json \
+-p '[{"op": "remove", "path": "/spec/order"}]'
 kubectl label --overwrite namespace n team=a
 kubectl label --overwrite pod -n n p app=x
+kubectl patch deployment -n n web --type=json -p \
+'[{"op": "add", "path": "/spec/template/metadata/labels/role", "value": "front"}]'
 kubectl delete globalnetworkpolicy all
 kubectl apply -f - <<'EOF'
 kind: NetworkPolicy
