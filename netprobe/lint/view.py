@@ -155,10 +155,15 @@ class View:
         """The tiers whose place is not known: they come after all others in `sequence`."""
         return unplaced(self.all_kinds)
 
-    @property
-    def ordered(self) -> Iterator[Policy]:
-        """The policies of other kinds than NetworkPolicy: they have actions and an order."""
-        return (policy for _, policy in self.sequence if policy.kind != NETWORK_POLICY)
+    @cached_property
+    def ranked(self) -> Sequence[tuple[Tier, Policy]]:
+        """The part of `sequence` that has actions and an order: kinds other than NetworkPolicy."""
+        return [(tier, policy) for tier, policy in self.sequence if policy.kind != NETWORK_POLICY]
+
+    @cached_property
+    def ordered(self) -> Sequence[Policy]:
+        """The policies of other kinds than NetworkPolicy, in the order of evaluation."""
+        return [policy for _, policy in self.ranked]
 
     def source(self, policy: Policy) -> Mapping[str, Any] | None:
         """The object of a policy as it was read; None if it is not known."""

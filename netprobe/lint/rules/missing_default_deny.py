@@ -47,7 +47,6 @@ from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import (
     ANY_PEER,
     ANY_PORT,
-    NETWORK_POLICY,
     Action,
     Direction,
     PodPeer,
@@ -97,9 +96,9 @@ def _closed_by_default(policies: list[Policy], direction: Direction) -> bool:
 
 def _closing_tiers(view: View, direction: Direction) -> Iterator[Policy]:
     """The policies of other kinds that close a direction for their pods, but for what is allowed first."""
-    for tier, policy in view.sequence:
+    for tier, policy in view.ranked:
         rules = policy.rules(direction)
-        if policy.kind == NETWORK_POLICY or rules is None or tier.name in view.unplaced:
+        if rules is None or tier.name in view.unplaced:
             continue
         if tier.default is Action.DENY or any(r.action is Action.DENY and is_blanket(r) for r in rules):
             yield policy

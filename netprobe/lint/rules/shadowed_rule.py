@@ -54,6 +54,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.finding import Finding, Severity
@@ -96,20 +97,26 @@ def check(view: View) -> Iterator[Finding]:
 
 
 class _Earlier:
-    """The rules met so far, by a label that their policies require."""
+    """The rules met so far, by a label that their policies require; those of NetworkPolicies apart."""
 
     def __init__(self, view: View) -> None:
         self.view = view
         self.passes: dict[str, list[LocatedRule]] = defaultdict(list)
-        self._found: dict[object, list[tuple[str, LocatedRule]]] = defaultdict(list)
+        self._ordered: dict[object, list[tuple[str, LocatedRule]]] = defaultdict(list)
+        self._plain: dict[object, list[tuple[str, LocatedRule]]] = defaultdict(list)
 
     def add(self, tier: str, located: LocatedRule) -> None:
         subject = self.view.subject_peer(located.policy)
         required = [*_single(subject.pods, "pod"), *_single(subject.namespaces, "namespace"), None]
-        self._found[required[0]].append((tier, located))
+        found = self._plain if located.policy.kind == NETWORK_POLICY else self._ordered
+        found[required[0]].append((tier, located))
 
     def around(self, policy: Policy) -> list[tuple[str, LocatedRule]]:
-        """Those of policies that select everything that a policy selects."""
+        """Those of policies that select everything that a policy selects.
+
+        NetworkPolicies have no order among themselves.
+        """
+        kinds = [self._ordered] if policy.kind == NETWORK_POLICY else [self._ordered, self._plain]
         own = self.view.subject_peer(policy)
         labels = [*_single(own.pods, "pod"), *_single(own.namespaces, "namespace")]
         known_labels = self.view.labels.get(policy.ref.namespace, {}) if policy.ref.namespace else {}
@@ -117,10 +124,8 @@ class _Earlier:
         known: dict[int, bool] = {}
         found = []
         for label in (None, *dict.fromkeys(labels)):
-            for tier, located in self._found[label]:
+            for tier, located in chain.from_iterable(each.get(label, ()) for each in kinds):
                 other = located.policy
-                if policy.kind == NETWORK_POLICY == other.kind:
-                    continue
                 if id(other) not in known:
                     known[id(other)] = peer_within(own, self.view.subject_peer(other), "", self.view.labels)
                 if known[id(other)]:

@@ -31,8 +31,8 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations, groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from netprobe.lint.cover import at_home, peers_meet, ports_meet
 from netprobe.lint.finding import Finding, Severity
@@ -45,15 +45,27 @@ SEVERITY = Severity.WARNING
 
 def check(view: View) -> Iterator[Finding]:
     for _, tied in groupby(view.sequence, key=lambda item: (item[0].name, item[1].order)):
-        policies = [policy for _, policy in tied]
         reported: set[int] = set()
-        for one, other in combinations(policies, 2):
-            if one.kind == NETWORK_POLICY == other.kind or id(other) in reported:
+        for one, other in _pairs([policy for _, policy in tied]):
+            if id(other) in reported:
                 continue
             found = _contradiction(view, one, other)
             if found is not None:
                 reported.add(id(other))
                 yield _finding(*found)
+
+
+def _pairs(policies: Sequence[Policy]) -> Iterator[tuple[Policy, Policy]]:
+    """Every two in their order, but no two NetworkPolicies: there may be thousands, and they only allow."""
+    later = [policy for policy in policies if policy.kind != NETWORK_POLICY]
+    if not later:
+        return
+    for index, one in enumerate(policies):
+        if one.kind != NETWORK_POLICY:
+            del later[0]
+            yield from ((one, other) for other in policies[index + 1 :])
+        else:
+            yield from ((one, other) for other in later)
 
 
 def _contradiction(view: View, one: Policy, other: Policy) -> tuple[LocatedRule, LocatedRule] | None:

@@ -84,7 +84,7 @@ SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
-    if not any(True for _ in view.ordered) or not view.cluster.policies:
+    if not view.ordered or not view.cluster.policies:
         return
     walks = view.walks
     reported: set[object] = set()
