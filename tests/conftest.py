@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from netprobe.errors import LabError
+from netprobe.kube import connect
 from netprobe.lab import Lab, LabOptions, start
 
 Golden: TypeAlias = Callable[[str, str], None]
@@ -51,7 +54,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab_of_worker() -> Iterator[Lab]:
     """One lab of two nodes for all tests of a worker, by name, as `netprobe lab up` starts one."""
     try:
         made = start(LabOptions(name=f"tests-{os.getpid()}", nodes=2))
@@ -59,6 +62,45 @@ def lab() -> Iterator[Lab]:
         pytest.skip(f"no lab on this machine: {error}")
     with made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def lab(lab_of_worker: Lab) -> Lab:
+    return lab_of_worker
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module that leaves something on the lab of its worker fails, and not the one that comes after it."""
+    module = [item for item in request.session.items if item.path == request.path]
+    if not any("lab_of_worker" in getattr(item, "fixturenames", ()) for item in module):
+        yield
+        return
+    made: Lab = request.getfixturevalue("lab_of_worker")
+    before = asyncio.run(_outside_namespaces(made))
+    yield
+    end = time.monotonic() + 60
+    while (after := asyncio.run(_outside_namespaces(made))) != before and time.monotonic() < end:
+        time.sleep(0.2)  # namespaces go in their own time
+    assert after == before, "left on the lab, or gone from it"
+
+
+async def _outside_namespaces(lab: Lab) -> set[str]:
+    """Names of namespaces, definitions, and objects of cluster-wide kinds; nodes with what tests change."""
+    async with connect(lab.kubeconfig) as cluster:
+        crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        paths = ["/api/v1/namespaces", crds]
+        for crd in (await cluster.raw(crds))["items"]:
+            spec = crd["spec"]
+            if spec["scope"] == "Cluster":
+                paths.append(f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}")
+        found = {
+            f"{path}/{o['metadata']['name']}" for path in paths for o in (await cluster.raw(path))["items"]
+        }
+        for node in (await cluster.raw("/api/v1/nodes"))["items"]:
+            meta = node["metadata"]
+            found.add(f"{meta['name']} {meta.get('labels')} {meta.get('annotations')} {node['spec']}")
+        return found
 
 
 def schema(document: str = "report") -> Path:

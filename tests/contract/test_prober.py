@@ -30,33 +30,15 @@ def test_a_run_with_steps(use: Use[object]) -> None:
         for one in seen:
             assert one.facts.converged_s is not None
             assert one.facts.problems == ()
+        denied = [cell for cell in seen[0].matrix.values() if cell.verdict.mark == "X"]
+        assert {(cell.control.listener, cell.control.path) for cell in denied} == {("self", "baseline")}
+        assert all(cell.attempts >= 2 and cell.latency_ms is None for cell in denied)
+        connected = [cell for cell in seen[0].matrix.values() if cell.verdict.mark == "."]
+        assert all(cell.latency_ms is not None and 0 < cell.latency_ms < 60_000 for cell in connected)
         for kind in ("Namespace", "Pod", "NetworkPolicy", "Lease"):
             assert await cluster.find(kind, None, {RUN: bench.run}) == []
 
     use(run)
-
-
-def test_a_denial_names_its_controls_and_a_connection_its_time(use: Use[object]) -> None:
-    world = World()
-
-    async def run(cluster: ClusterAPI) -> Observed:
-        async with (
-            Workbench(cluster, world.fixture) as bench,
-            Prober(cluster, bench.stations, world.flows, canaries=bench.canaries) as prober,
-        ):
-            await prober.baseline()
-            return await prober.observe(lambda: bench.apply(world.close_db()))
-
-    seen = use(run)
-    assert isinstance(seen, Observed)
-    denied = [cell for cell in seen.matrix.values() if cell.verdict.mark == "X"]
-    assert len(denied) == 4
-    for cell in denied:
-        assert (cell.control.listener, cell.control.path) == ("self", "baseline")
-        assert cell.attempts >= 2
-        assert cell.latency_ms is None
-    connected = [cell for cell in seen.matrix.values() if cell.verdict.mark == "."]
-    assert all(cell.latency_ms is not None and 0 < cell.latency_ms < 60_000 for cell in connected)
 
 
 def test_a_second_run_next_to_it(use: Use[object]) -> None:

@@ -55,12 +55,8 @@ def test_names_of_services_by_the_search_list(lab: Playground) -> None:
 
 def test_names_of_pods(lab: Playground) -> None:
     address = lab.address("shop/db-0")
-    by_address = f"{address.replace('.', '-')}.shop.pod.cluster.local"
-    for name in ("db", "db-0.db", "db-0.db.shop.svc.cluster.local", by_address):
+    for name in ("db", "db-0.db", "db-0.db.shop.svc.cluster.local"):
         assert resolved(lab, "shop/web", name).split()[0] == address, name
-    assert resolved(lab, "shop/web", address) == f"{address} db-0.db.shop.svc.cluster.local"
-    vip = lab.vip("shop/web")
-    assert resolved(lab, "shop/db-0", vip) == f"{vip} web.shop.svc.cluster.local"
 
 
 def test_who_asks_by_udp_and_tcp_at_once(lab: Playground) -> None:
