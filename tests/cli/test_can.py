@@ -9,35 +9,7 @@ import pytest
 
 from netprobe.cli.can import target
 from tests.cli.conftest import Program
-
-SHOP = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {kubernetes.io/metadata.name: shop, team: a}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: db, namespace: shop, labels: {app: db}}
-spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}, {containerPort: 53, protocol: UDP}]}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress:
-    - {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}
-"""
+from tests.shop import SHOP
 
 
 @pytest.fixture
@@ -93,11 +65,14 @@ def test_a_first_suite_holds_as_it_is(
     monkeypatch.chdir(tmp_path)
     done = program("init", manifests)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "2 pods, 1 policy" in done.stderr
+    assert "4 pods, 2 policies" in done.stderr
     suite = (tmp_path / "suite.yaml").read_text()
     assert "pods: [" in suite or "- name: web" in suite
     assert "pod-template-hash" not in suite
-    assert [path.name for path in (tmp_path / "policies").iterdir()] == ["shop-db.yaml"]
+    assert sorted(path.name for path in (tmp_path / "policies").iterdir()) == [
+        "shop-cart.yaml",
+        "shop-db.yaml",
+    ]
     assert program("simulate", "suite.yaml").returncode == 0
     assert program("lint", "suite.yaml").returncode < 2
     again = program("init", manifests)

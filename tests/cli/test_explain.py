@@ -8,41 +8,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
+from tests.shop import SHOP
 
-CLUSTER = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}, {containerPort: 81}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: cart-1, namespace: shop, labels: {app: cart}}
-spec: {containers: [{name: c, image: i, ports: [{containerPort: 8080}]}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: cart-2, namespace: shop, labels: {app: cart}}
-spec: {containers: [{name: c, image: i}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.3}, {ip: "fd00::3"}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: cart, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: cart}}
-  ingress:
-    - from: [{ipBlock: {cidr: 10.0.0.0/8}}]
-"""
 SUITE = """
 apiVersion: netprobe/v1alpha1
 kind: ConnectivitySuite
@@ -65,7 +32,7 @@ spec: {policyTypes: [Ingress]}
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> str:
-    (tmp_path / "cluster.yaml").write_text(CLUSTER)
+    (tmp_path / "cluster.yaml").write_text(SHOP)
     return str(tmp_path / "cluster.yaml")
 
 
@@ -88,7 +55,7 @@ def test_the_answer_comes_first_and_names_policy_side_and_file(
     assert (status, err) == (0, "")
     assert out.startswith("DENIED at the destination: shop/cart isolates shop/cart-1 for ingress")
     assert "8080" in out.splitlines()[0], "the only port that the destination declares"
-    line = 1 + next(i for i, text in enumerate(CLUSTER.splitlines()) if "ipBlock" in text)
+    line = 1 + next(i for i, text in enumerate(SHOP.splitlines()) if "ipBlock" in text)
     assert f"[{cluster}:{line}]" in out
     assert "To be allowed: " in out
     both = explain(capsys, "shop/cart-2", "shop/cart-1", "-f", cluster)[1]
@@ -133,7 +100,7 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
         pytest.param(["a/b", "c/d"], "no policies given", id="no policies"),
         pytest.param(["shop/web", "shop/x", "-f", "{c}"], "shop/x: no such pod", id="no such pod"),
         pytest.param(["shop/web", "shop/cart-*", "-f", "{c}"], "2 ends", id="more than one"),
-        pytest.param(["shop/cart-1", "shop/web", "-f", "{c}"], "declares 80/TCP, 81/TCP", id="which port"),
+        pytest.param(["shop/cart-1", "shop/db", "-f", "{c}"], "declares 5432/TCP, 53/UDP", id="which port"),
         pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares no port", id="no port"),
         pytest.param(["partner", "shop/web", "--suite", "{s}", "--step", "2"], "has 1", id="no such step"),
         pytest.param(
@@ -169,7 +136,7 @@ metadata: {{name: wall, namespace: {namespace}}}
 def test_a_kind_that_is_not_simulated_qualifies_the_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, namespace: str, qualified: str
 ) -> None:
-    (tmp_path / "all.yaml").write_text(CLUSTER + "---" + CILIUM.format(kind=kind, namespace=namespace or "x"))
+    (tmp_path / "all.yaml").write_text(SHOP + "---" + CILIUM.format(kind=kind, namespace=namespace or "x"))
     asked = ["explain", "shop/web", "shop/cart-1", "--port", "8080", str(tmp_path)]
     assert main(asked) == (3 if qualified else 0)
     first = capsys.readouterr().out.splitlines()[0]

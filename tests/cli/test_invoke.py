@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -31,44 +33,36 @@ from netprobe.errors import (
 from tests.cli.conftest import Command, Program
 
 
-def test_an_error_is_a_sentence_and_its_status(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    error: NetprobeError
+def raising(error: BaseException) -> Callable[[], NoReturn]:
+    """A command that ends with an error."""
 
     def fail() -> NoReturn:
         raise error
 
-    command(fail)
-    for kind in (NetprobeError, ClusterError, ForbiddenError, ConflictError, WorkbenchError, LabError):
-        error = kind("x")
-        assert (main(["trial"]), capsys.readouterr()) == (3, ("", "netprobe: x\n"))
-    error = UsageError("x")
-    assert main(["trial"]) == 2
+    return fail
 
 
-def test_what_else_went_wrong_is_reported_after_it(
-    command: Command, capsys: pytest.CaptureFixture[str]
+NOTED = NetprobeError("no pod became ready")
+NOTED.add_note("later: netprobe clean")
+PROBLEMS = InputError([Problem("a.yaml:1", "spec", "one"), Problem("b.yaml:2", "", "tw\x1b[31mo")])
+KINDS = (NetprobeError, ClusterError, ForbiddenError, ConflictError, WorkbenchError, LabError)
+ENDS = [  # what a command raises, its status, and the lines that it prints
+    *((kind("x"), 3, ["x"]) for kind in KINDS),
+    (NOTED, 3, ["no pod became ready", "later: netprobe clean"]),
+    (PROBLEMS, 2, ["a.yaml:1: spec: one", "b.yaml:2: tw\\x1b[31mo", "2 problems; nothing was done"]),
+    (UsageError("x"), 2, ["x"]),
+    (MemoryError(), 3, ["there is not enough memory"]),
+    (KeyboardInterrupt(), 130, ["interrupted"]),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "lines"), ENDS, ids=[type(row[0]).__name__ for row in ENDS])
+def test_an_error_is_a_sentence_and_its_status(
+    error: BaseException, status: int, lines: list[str], command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> NoReturn:
-        error = NetprobeError("no pod became ready")
-        error.add_note("later: netprobe clean")
-        raise error
-
-    command(fail)
-    assert main(["trial"]) == 3
-    assert capsys.readouterr().err == "netprobe: no pod became ready\nnetprobe: later: netprobe clean\n"
-
-
-def test_every_problem_of_an_input_is_reported(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    def fail() -> NoReturn:
-        raise InputError([Problem("a.yaml:1", "spec", "one"), Problem("b.yaml:2", "", "tw\x1b[31mo")])
-
-    command(fail)
-    assert main(["trial"]) == 2
-    assert capsys.readouterr().err == (
-        "netprobe: a.yaml:1: spec: one\n"
-        "netprobe: b.yaml:2: tw\\x1b[31mo\n"
-        "netprobe: 2 problems; nothing was done\n"
-    )
+    command(raising(error))
+    assert main(["trial"]) == status
+    assert capsys.readouterr() == ("", "".join(f"netprobe: {line}\n" for line in lines))
 
 
 def test_a_bug_is_one_sentence_and_a_file(
@@ -77,10 +71,7 @@ def test_a_bug_is_one_sentence_and_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail() -> NoReturn:
-        raise RuntimeError("token=secret")
-
-    command(fail)
+    command(raising(RuntimeError("token=secret")))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["trial"]) == 3
     text_ = capsys.readouterr().err
@@ -107,21 +98,9 @@ def test_a_path_that_cannot_be_one(options: tuple[str, ...], capsys: pytest.Capt
 def test_debug_shows_the_traceback(
     error: Exception, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> NoReturn:
-        raise error
-
-    command(fail)
+    command(raising(error))
     main(["--debug", "trial"])
     assert "Traceback (most recent call last)" in capsys.readouterr().err
-
-
-def test_ctrl_c_ends_with_130(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupt() -> NoReturn:
-        raise KeyboardInterrupt
-
-    command(interrupt)
-    assert main(["trial"]) == 130
-    assert capsys.readouterr().err == "netprobe: interrupted\n"
 
 
 INTERRUPTED_IMPORT = """
@@ -171,30 +150,31 @@ sys.exit(guarded(["trial"], "netprobe"))
 """
 
 
-def test_a_signal_lets_the_cleanup_of_a_coroutine_finish() -> None:
-    with subprocess.Popen(
-        [*HEARS_SIGNALS, sys.executable, "-c", SLEEPER],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+@contextmanager
+def started(script: str, *environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of a script that has printed "ready"."""
+    words = [*environment, sys.executable, "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    assert (out, err, process.returncode) == ("cleaned up\n", "netprobe: interrupted\n", 130)
+        yield process
 
 
-def test_a_hangup_that_was_ignored_at_the_start_stays_ignored() -> None:
-    with subprocess.Popen(
-        ["nohup", sys.executable, "-c", SLEEPER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGHUP)
-        process.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize(
+    ("environment", "signals", "status"),
+    [
+        pytest.param(HEARS_SIGNALS, [signal.SIGINT], 130, id="Ctrl-C"),
+        pytest.param(["nohup"], [signal.SIGHUP, signal.SIGTERM], 143, id="an ignored hangup stays ignored"),
+    ],
+)
+def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(
+    environment: list[str], signals: list[signal.Signals], status: int
+) -> None:
+    with started(SLEEPER, *environment) as process:
+        for number in signals:
+            process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert (out, process.returncode) == ("cleaned up\n", 143)
+    assert (out, process.returncode) == ("cleaned up\n", status)
     assert err.endswith("netprobe: interrupted\n")
 
 
@@ -229,16 +209,11 @@ def test_a_second_signal_ends_at_once_and_says_what_is_left() -> None:
     }.items():
         assert old in script
         script = script.replace(old, new)
-    with subprocess.Popen(
-        [*HEARS_SIGNALS, sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started(script, *HEARS_SIGNALS) as process:
+        process.send_signal(signal.SIGTERM)
         assert process.stdout is not None
-        for line in ("ready\n", "cleaning\n"):
-            assert process.stdout.readline() == line
-            process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (out, process.returncode) == ("", 143)
     remedy = "netprobe clean --context 'my cluster' --run r1 removes it"
@@ -268,15 +243,6 @@ def test_too_few_open_files_are_named_at_once(program: Program, monkeypatch: pyt
     done = program("run", "manifests/two-tier/suite.yaml")
     assert done.returncode == 3
     assert done.stderr.startswith("netprobe: this process may open only 64 files")
-
-
-def test_too_little_memory_is_named(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    def fail() -> NoReturn:
-        raise MemoryError
-
-    command(fail)
-    assert main(["trial"]) == 3
-    assert capsys.readouterr().err == "netprobe: there is not enough memory\n"
 
 
 @pytest.mark.parametrize(
@@ -312,16 +278,13 @@ def test_version_and_help_import_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_command_has_help_with_examples(program: Program) -> None:
+def test_every_command_has_help(program: Program) -> None:
+    """Its examples are typed in test_mentioned.py."""
     overview = " ".join(program("--help").stdout.split())
     for name, text in invoke.COMMANDS.items():
         assert f"{name} {text}" in overview
         done = program(name, "--help")
         assert (done.returncode, done.stderr) == (0, ""), name
-        command = invoke.netprobe.get_command(click.Context(invoke.netprobe), name)
-        parts = command.commands if isinstance(command, click.Group) else ()
-        shown = done.stdout + "".join(program(name, one, "--help").stdout for one in parts)
-        assert f"netprobe {name}" in shown.partition("Examples:\n")[2], name
 
 
 def test_completion_scripts(program: Program) -> None:
