@@ -6,12 +6,15 @@ import asyncio
 import itertools
 import shutil
 import tempfile
+from asyncio.subprocess import Process
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (
@@ -22,13 +25,35 @@ QUIET = (
 CODES = {"ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "Enter": 13, "Tab": 9, "/": 191, "Escape": 27}
 
 
+class BrowserEndedError(Exception):
+    """The browser ended by itself. The text is its exit status and what it said at last."""
+
+
+IN_BROWSER = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.flaky(reruns=1, only_rerun=["BrowserEndedError"]),
+]
+
+
 class Page:
     """One page. `errors` are the errors in its console, including violations of its content policy."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, process: Process, said: deque[bytes]) -> None:
+        self._socket, self._process, self._said = socket, process, said
         self._numbers = itertools.count(1)
         self.errors: list[str] = []
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    async def reason(self) -> str:
+        """Why the browser has ended."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), 10)
+        words = b" ".join(self._said).decode(errors="replace")
+        return f"the browser ended with status {self._process.returncode}: {words}"
 
     async def go(self, file: Path, fragment: str = "") -> None:
         """Load a file anew, in a wide window, without errors of earlier pages."""
@@ -41,9 +66,15 @@ class Page:
 
     async def call(self, method: str, **params: Any) -> Any:
         number = next(self._numbers)
-        await self._socket.send_json({"id": number, "method": method, "params": params})
+        try:
+            await self._socket.send_json({"id": number, "method": method, "params": params})
+        except ConnectionError:
+            raise BrowserEndedError(await self.reason()) from None
         while True:
-            message = await self._socket.receive_json(timeout=60)
+            received = await self._socket.receive(timeout=60)
+            if received.type is not aiohttp.WSMsgType.TEXT:
+                raise BrowserEndedError(await self.reason())
+            message = received.json()
             if message.get("method") == "Log.entryAdded":
                 entry = message["params"]["entry"]
                 self.errors += [entry["text"]] if entry["level"] == "error" else []
@@ -110,17 +141,20 @@ async def browser() -> AsyncIterator[Page]:
             str(CHROMIUM), *options, "about:blank", stderr=asyncio.subprocess.PIPE
         )
         assert process.stderr is not None
+        said: deque[bytes] = deque(maxlen=5)
+        drain: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(60):
                 while b"DevTools listening on" not in (line := await process.stderr.readline()):
-                    assert line, "the browser ended"
-                drain = asyncio.create_task(process.stderr.read())
+                    assert line, f"the browser ended: {said}"
+                    said.append(line)
+                drain = asyncio.create_task(_keep(process.stderr, said))
             port = line.decode().split("://")[1].split("/")[0]
             async with aiohttp.ClientSession() as session:
                 async with session.put(f"http://{port}/json/new?about:blank") as answer:
                     target = await answer.json()
                 async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    found = Page(socket)
+                    found = Page(socket, process, said)
                     for domain in ("Page", "Runtime", "Log"):
                         await found.call(f"{domain}.enable")
                     yield found
@@ -128,4 +162,10 @@ async def browser() -> AsyncIterator[Page]:
             with suppress(ProcessLookupError):  # it has ended by itself
                 process.terminate()
             await process.wait()
-            await drain
+            if drain is not None:
+                await drain
+
+
+async def _keep(stream: asyncio.StreamReader, said: deque[bytes]) -> None:
+    async for line in stream:
+        said.append(line.strip())

@@ -44,7 +44,7 @@ def of_workloads(rng: Random, cluster: Cluster) -> Cluster:
     return replace(cluster, pods=pods)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([CALICO, CILIUM]))
 def test_the_proposal_declares_what_passes(rng: Random, profile: Profile) -> None:
     cluster = of_workloads(rng, random_cluster(rng, SHAPE))

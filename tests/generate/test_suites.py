@@ -72,7 +72,7 @@ def is_right(refusal: Refusal, declared: Mapping[Flow, Verdict], cluster: Cluste
     return same and ports and declared[one] is not declared[other]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_by_crowds_as_flow_by_flow_in_any_order(rng: Random) -> None:
     cluster = world(rng)

@@ -111,7 +111,7 @@ def expected(before: Decision, after: Decision) -> FlowChange | None:
     return FlowChange.REASON if causes(before) != causes(after) else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([CALICO, CILIUM]), st.booleans())
 def test_every_flow_is_reported_as_the_simulator_decides_it(
     rng: Random, profile: Profile, relabel: bool

@@ -62,7 +62,7 @@ def without(cluster: Cluster, gone: list[Unneeded]) -> Cluster:
     return replace(cluster, policies=tuple(kept))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_without_what_is_idle_no_flow_turns(rng: Random) -> None:
     new = random_cluster(rng, Shape(pods=4, policies=4))

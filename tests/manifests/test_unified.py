@@ -120,22 +120,24 @@ def line_ends(text: str) -> tuple[bool, bool]:
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_one_operation(text: str, operation: dict[str, Any]) -> None:
-    file = Path("p.yaml")
-    file.write_bytes(text.encode())
-    git_apply(patch(operation))
-    after = file.read_bytes().decode()
-    expected = load(text)
-    for document in expected:
-        for obj in document.get("items", [document]):
-            if obj["metadata"] == {"name": "web"}:
-                obj.update(patched(obj, (operation,)))
-    assert load(after) == expected
-    assert after.startswith("\ufeff") == text.startswith("\ufeff")
-    assert line_ends(after) == line_ends(text)
-    if operation["op"] == "add":
-        assert len(set(text.split("\n")) - set(after.split("\n"))) <= 1, "other lines stay"
+def test_each_operation(text: str) -> None:
+    """One file and one patch for each operation, in one diff."""
+    files = {name: Path(f"{name}.yaml") for name in OPERATIONS}
+    for file in files.values():
+        file.write_bytes(text.encode())
+    git_apply(*(patch(operation, file=str(files[name])) for name, operation in OPERATIONS.items()))
+    for name, operation in OPERATIONS.items():
+        after = files[name].read_bytes().decode()
+        expected = load(text)
+        for document in expected:
+            for obj in document.get("items", [document]):
+                if obj["metadata"] == {"name": "web"}:
+                    obj.update(patched(obj, (operation,)))
+        assert load(after) == expected, name
+        assert after.startswith("\ufeff") == text.startswith("\ufeff"), name
+        assert line_ends(after) == line_ends(text), name
+        if operation["op"] == "add":
+            assert len(set(text.split("\n")) - set(after.split("\n"))) <= 1, f"{name}: other lines stay"
 
 
 def test_several_changes_of_several_files_are_one_diff() -> None:

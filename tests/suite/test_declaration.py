@@ -238,7 +238,7 @@ def test_a_flow_is_declared_by_a_row_a_pattern_or_the_default(
     assert moment.declared_by(Flow(PodRef("b", "dns-0"), PodRef("a", "db"), 5432)) == "pattern"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_row_is_overridden_where_later_rows_name_all_of_its_flows(seed: int) -> None:
     """Rows are checked by bits; here they are listed flow by flow."""

@@ -22,19 +22,19 @@ def test_the_file_is_that_of_the_models(request: pytest.FixtureRequest) -> None:
     assert json.loads(FILE.read_text()) == json_schema()
 
 
-def test_it_accepts_the_examples() -> None:
-    validator = jsonschema.Draft202012Validator(json_schema())
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json_schema())
+
+
+def test_it_accepts_the_examples(validator: jsonschema.Draft202012Validator) -> None:
     assert len(SUITES) > 8
     for path in SUITES:
         assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == [], path
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"topolgy": {}}, {"expect": {"default": "maybe"}}, {"policies": [80]}, {"metadata": {}}],
-    ids=str,
-)
-def test_it_finds_mistakes(change: dict[str, object]) -> None:
-    suite = yaml.safe_load(SUITES[0].read_text()) | change
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(suite, json_schema())
+def test_it_finds_mistakes(validator: jsonschema.Draft202012Validator) -> None:
+    suite = yaml.safe_load(SUITES[0].read_text())
+    changes: list[dict[str, object]]
+    changes = [{"topolgy": {}}, {"expect": {"default": "maybe"}}, {"policies": [80]}, {"metadata": {}}]
+    assert [change for change in changes if validator.is_valid(suite | change)] == []

@@ -25,7 +25,7 @@ from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, evaluat
 from tests.property.strategies import NAMESPACES, OUTSIDE, Shape, random_cluster, seeded
 
 PLAIN = Shape(pods=14, policies=6, host_network=False, names=NAMESPACES)
-CLUSTERS = 10
+CLUSTERS = 5
 
 BySpace: TypeAlias = dict[tuple[str, str, int, Protocol, Family | None], set[Verdict]]
 
