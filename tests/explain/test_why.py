@@ -10,7 +10,7 @@ import pytest
 
 from netprobe.cli import main
 from netprobe.diff import judge
-from netprobe.explain.why import blame, path
+from netprobe.explain.why import blame
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.policy import Direction, Origin, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
@@ -80,18 +80,6 @@ def test_each_backend_of_a_service_is_explained_by_itself() -> None:
         "y/b: ingress: y/p [p.yaml:5] isolates y/b, and no rule allows TCP 8080 from x/a",
     )
     assert why.place == Place("p.yaml", 5, 3)
-
-
-@pytest.mark.parametrize(
-    ("cause", "written"),
-    [
-        (ISOLATES, "spec.podSelector"),
-        (Cause(OUT, POLICY, Effect.ALLOWS, 2, 1, 0), "spec.egress[2].to[1]"),
-        (Cause(IN, POLICY, Effect.ALLOWS, 0), "spec.ingress[0]"),
-    ],
-)
-def test_paths(cause: Cause, written: str) -> None:
-    assert path(cause) == written
 
 
 def test_a_deny_rule_is_named_with_its_kind(capsys: pytest.CaptureFixture[str]) -> None:

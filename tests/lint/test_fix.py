@@ -45,27 +45,13 @@ def mended(text: str, rule: str) -> str:
     return fixed.text
 
 
-JSON = (
-    '{"apiVersion": "v1", "kind": "List", "items": [\n'
-    '  {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"},\n'
-    '   "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "egress": [{}]}}]}\n'
-)
-FLOW = BLOCK.replace("policyTypes:\n    - Ingress   # who calls us\n", "policyTypes: [ Ingress ]\n")
 EGRESS = BLOCK.replace("    - Ingress   # who calls us", "    - Egress")
-WIDE = BLOCK.replace("# policies of the shop", "# règles de l'échoppe \U0001f511").replace(
-    "the API", "l'API é"
-)
 SECTION, DNS = "ineffective-section", "no-dns"
 ITEM, DNS_ITEM = "calls us\n    - Egress\n", "# names\n        - {port: 53, protocol: UDP}\n"
+# Styles, encodings and line ends are in tests/manifests/test_unified.py.
 EDITS = [  # text, rule, what the edit replaces, by what
     pytest.param(BLOCK, SECTION, "calls us\n", ITEM, id="a list keeps its comments"),
     pytest.param(EGRESS, DNS, "# names\n", DNS_ITEM, id="a list before blank lines and comments"),
-    pytest.param(FLOW, SECTION, "[ Ingress ]", "[ Ingress, Egress ]", id="flow style"),
-    pytest.param(WIDE, SECTION, "calls us\n", ITEM, id="characters of several bytes"),
-    pytest.param(
-        BLOCK.replace("\n", "\r\n"), SECTION, "us\r\n", "us\r\n    - Egress\r\n", id="Windows line ends"
-    ),
-    pytest.param(JSON, SECTION, '["Ingress"]', '["Ingress", "Egress"]', id="JSON"),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.manifests.excerpt import Duplicate, Parsed, TextError
+from netprobe.manifests.excerpt import Parsed, TextError
 from netprobe.manifests.yaml_reader import MAX_DEPTH, read_yaml
 
 
@@ -32,23 +32,6 @@ def test_every_path_has_line_and_column() -> None:
         "a.b[1][0]": (15, 6),
         "a.b[1][1]": (15, 9),
     }
-
-
-@pytest.mark.parametrize(
-    ("item", "places"),
-    [
-        ("a: 1\n  b:\n  - c\n", {"a": (4, 3), "b": (5, 3), "b[0]": (6, 5)}),
-        ("{a: 1,\n  b:\n  [c]}\n", {"a": (4, 4), "b": (5, 3), "b[0]": (6, 4)}),
-    ],
-)
-def test_an_item_of_a_list_has_places_of_its_own(item: str, places: dict[str, tuple[int, int]]) -> None:
-    (_, excerpt) = parsed(f"kind: List\nitems:\n- x: y\n- {item}# the end\n").items
-    assert excerpt.places() == places
-
-
-def test_a_key_that_occurs_twice_has_both_positions() -> None:
-    text = "a:\n  x: {k: 1}\n  y: 2\n  x: {k: 1}\n"
-    assert parsed(text).duplicates() == [Duplicate("a.x", (4, 3), (2, 3))]
 
 
 @pytest.mark.parametrize(
