@@ -22,22 +22,17 @@ Source: kubernetes, test/images/agnhost: connect/connect.go, serve-hostname, net
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import select
 import socket
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 _USAGE = "usage: agnhost connect HOST:PORT [--timeout DURATION] [--protocol tcp|udp] [--udp-data TEXT]"
 _DEFAULTS = {"timeout": "0s", "protocol": "tcp", "udp-data": "hostname", "sctp-data": "hostname"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_Found: TypeAlias = tuple[int, int, int, str, Any]  # one result of getaddrinfo
-_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 _FLAG = re.compile(r"--([\w-]+)(?:=(\S+)| +(?!-)(\S+))?")
 
 
@@ -97,18 +92,25 @@ def _parsed(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 def _connect(address: str, flags: dict[str, str]) -> None:
     protocol = flags["protocol"] or "tcp"
-    if protocol not in _KINDS:
+    if protocol not in {"tcp", "udp"}:
         raise AgnhostError(f"Unsupported protocol\n{protocol}")
-    seconds = _duration(flags["timeout"])
+    seconds = _duration(flags["timeout"]) or None
     host, port = _split(address)
     try:
-        found = socket.getaddrinfo(host.encode(), port, type=_KINDS[protocol])
-    except OSError as error:
+        if protocol == "tcp":
+            where: Any = host.encode(), port  # bytes, since any name may be looked up
+            socket.create_connection(where, seconds).close()
+        else:
+            _exchange_udp(host, port, seconds, flags["udp-data"])
+    except socket.gaierror as error:
         raise AgnhostError(f"DNS: lookup {host}: {error.strerror}") from error
-    if protocol == "tcp":
-        _connect_tcp(address, found, seconds)
-    else:
-        _exchange_udp(address, found[0], seconds, flags["udp-data"])
+    except TimeoutError as error:
+        raise AgnhostError("TIMEOUT") from error
+    except ConnectionRefusedError as error:
+        raise AgnhostError("REFUSED") from error
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise AgnhostError(f"OTHER: dial {protocol} {address}: connect: {reason}") from error
 
 
 def _split(address: str) -> tuple[str, str]:
@@ -133,55 +135,14 @@ def _duration(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def _connect_tcp(address: str, found: Sequence[_Found], seconds: float) -> None:
-    """Try all addresses of a name at the same time; one success is enough."""
-    end = time.monotonic() + seconds if seconds else None
-    waiting, problem = [], 0
-    for family, kind, number, _, where in found:
-        one = socket.socket(family, kind, number)
-        one.setblocking(False)
-        problem = one.connect_ex(where)
-        if problem == errno.EINPROGRESS:
-            waiting.append(one)
-        elif problem == 0:
-            return
-    while waiting:
-        _, ready, _ = select.select([], waiting, [], max(0.0, end - time.monotonic()) if end else None)
-        if not ready:
-            raise AgnhostError("TIMEOUT")
-        for one in ready:
-            problem = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if problem == 0:
-                return
-            waiting.remove(one)
-    if problem == errno.ECONNREFUSED:
-        raise AgnhostError("REFUSED")
-    if problem == errno.ETIMEDOUT:
-        raise AgnhostError("TIMEOUT")
-    raise AgnhostError(f"OTHER: dial tcp {address}: connect: {os.strerror(problem).lower()}")
-
-
-def _exchange_udp(address: str, found: _Found, seconds: float, text: str) -> None:
-    family, kind, number, _, where = found
+def _exchange_udp(host: str, port: str, seconds: float | None, text: str) -> None:
+    family, kind, number, _, where = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind, number) as one:
-        try:
-            one.connect(where)
-        except OSError as error:
-            raise AgnhostError(f"OTHER: dial udp {address}: connect: {error.strerror}") from error
-        one.settimeout(seconds or None)
-        try:
-            one.send(f"{text}\n".encode())
-            answer = one.recv(1024)
-        except TimeoutError as error:
-            raise AgnhostError(f"TIMEOUT: read udp {address}: i/o timeout") from error
-        except ConnectionRefusedError as error:
-            raise AgnhostError(f"REFUSED: read udp {address}: connection refused") from error
-        except OSError as error:
-            raise AgnhostError(f"UNKNOWN: {address}: {error.strerror}") from error
-    if not answer:
-        raise AgnhostError(
-            "OTHER: No data received from the server. Cannot guarantee the server received the request."
-        )
+        one.settimeout(seconds)
+        one.connect(where)
+        one.send(f"{text}\n".encode())
+        if not one.recv(1024):
+            raise AgnhostError("OTHER: no data received from the server")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,6 @@ class WatchStream:
         self._namespace = target.namespace
         self._test = test
         self._include = include
-        self._columns = True  # the columns of a table are sent once
 
     def lines(self, change: StoredChange) -> Iterator[bytes]:
         if self._namespace and change.key.namespace != self._namespace:
@@ -129,8 +128,7 @@ class WatchStream:
         if self._include is None:
             return b'{"type":"%s","object":%s}\n' % (type_.encode(), stored.json_as(self._api_version))
         metadata = {"resourceVersion": str(stored.revision)}
-        columns, self._columns = self._columns, False
-        return _line(type_, table.of_list(self._resource, [stored], metadata, self._include, columns=columns))
+        return _line(type_, table.of_list(self._resource, [stored], metadata, self._include))
 
     def bookmark(self, revision: int) -> bytes:
         """The end of the objects that exist when a watch begins."""

@@ -1,7 +1,7 @@
 """The Table form of objects: the columns of each kind that `kubectl get` prints.
 
-Kinds without an effect have name and age. The cells are those of pkg/printers/internalversion/printers.go,
-with shorter ages.
+Kinds that are not listed here have name and age. The cells are those of Kubernetes
+(pkg/printers/internalversion/printers.go), with shorter ages and the same columns for all workloads.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from netprobe.lab.api.store import Stored
 from netprobe.model.objects import Object
 
 NONE = "<none>"
-Cell = Callable[[Object, datetime], Any]
+Cell = Callable[[Object], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column. `wide` ones are shown with -o wide only; `cell` gives the value for an object at a time."""
+    """A column. `wide` ones are shown with -o wide only."""
 
     name: str
     cell: Cell
@@ -42,6 +42,10 @@ def at(obj: Any, path: str, missing: Any = None) -> Any:
     return obj
 
 
+def _value(path: str, missing: Any = NONE) -> Cell:
+    return lambda obj: at(obj, path, missing)
+
+
 _UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"))
 
 
@@ -54,25 +58,24 @@ def duration(seconds: float) -> str:
     return f"{max(whole, 0)}s"
 
 
-def _since(timestamp: str | None, now: datetime) -> str:
-    """The time since a timestamp of the API, as in "5d3h"."""
-    if not timestamp:
-        return "<unknown>"
-    return duration((now - datetime.fromisoformat(timestamp)).total_seconds())
+def _since(path: str) -> Cell:
+    """The time since a timestamp of the API."""
+
+    def age(obj: Object) -> str:
+        timestamp = at(obj, path)
+        if not timestamp:
+            return "<unknown>"
+        return duration((datetime.now(UTC) - datetime.fromisoformat(timestamp)).total_seconds())
+
+    return age
 
 
 def _joined(items: Iterable[Any], missing: str = NONE) -> str:
     return ",".join(str(item) for item in items) or missing
 
 
-def _pairs(labels: Mapping[str, str] | None) -> str:
-    return _joined(f"{key}={value}" for key, value in sorted((labels or {}).items()))
-
-
-def _endpoints(slice_: Object) -> str:
-    addresses = [one for endpoint in slice_.get("endpoints", ()) for one in endpoint.get("addresses", ())]
-    more = f" + {len(addresses) - 3} more..." if len(addresses) > 3 else ""
-    return _joined(addresses[:3]) + more
+def _selector(path: str) -> Cell:
+    return lambda obj: render(at(obj, path))
 
 
 def _conditions(obj: Object) -> dict[str, str]:
@@ -108,10 +111,8 @@ def _gates(pod: Object) -> str:
 
 
 def _external_address(service: Object) -> str:
-    kind = at(service, "spec.type")
-    if kind == "ExternalName":
-        return str(at(service, "spec.externalName", NONE))
-    return "<pending>" if kind == "LoadBalancer" else NONE
+    missing = "<pending>" if at(service, "spec.type") == "LoadBalancer" else NONE
+    return str(at(service, "spec.externalName", missing))
 
 
 def _service_ports(service: Object) -> str:
@@ -119,6 +120,20 @@ def _service_ports(service: Object) -> str:
         f"{port['port']}{':' + str(port['nodePort']) if port.get('nodePort') else ''}/{port['protocol']}"
         for port in at(service, "spec.ports", ())
     )
+
+
+def _pairs(path: str) -> Cell:
+    return lambda obj: _joined(f"{key}={value}" for key, value in sorted(at(obj, path, {}).items()))
+
+
+def _endpoints(slice_: Object) -> str:
+    addresses = [one for endpoint in slice_.get("endpoints", ()) for one in endpoint.get("addresses", ())]
+    more = f" + {len(addresses) - 3} more..." if len(addresses) > 3 else ""
+    return _joined(addresses[:3]) + more
+
+
+def _endpoint_ports(slice_: Object) -> str:
+    return _joined((port["port"] for port in slice_.get("ports", ())), "<unset>")
 
 
 def _node_status(node: Object) -> str:
@@ -136,141 +151,92 @@ def _event_object(event: Object) -> str:
     return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
 
 
-# The columns
+def _workload_ready(workload: Object) -> str:
+    """Ready pods of wanted ones; a DaemonSet and a Job have other fields for them."""
+    status, wanted = workload.get("status", {}), at(workload, "spec.replicas")
+    ready = next((status[key] for key in ("readyReplicas", "numberReady", "ready") if key in status), 0)
+    if wanted is None:
+        wanted = status.get("desiredNumberScheduled", at(workload, "spec.parallelism", 0))
+    return f"{ready}/{wanted}"
 
 
-def _path(name: str, path: str, missing: Any = NONE, *, wide: bool = False) -> TableColumn:
-    """A column with the value at a path."""
-    return TableColumn(name, lambda obj, _: at(obj, path, missing), wide)
-
-
-def _text(name: str, text: Callable[[Object], Any], *, wide: bool = False) -> TableColumn:
-    return TableColumn(name, lambda obj, _: text(obj), wide)
-
-
-def _age(name: str, path: str) -> TableColumn:
-    return TableColumn(name, lambda obj, now: _since(at(obj, path), now))
-
-
-def _of_containers(name: str, field: str) -> TableColumn:
-    def text(workload: Object) -> str:
-        return _joined((c.get(field, "") for c in at(workload, "spec.template.spec.containers", ())), "")
-
-    return _text(name, text, wide=True)
-
-
-_NAME = _path("Name", "metadata.name")
-_AGE = _age("Age", "metadata.creationTimestamp")
-_READY = _text("Ready", lambda obj: f"{at(obj, 'status.readyReplicas', 0)}/{at(obj, 'spec.replicas', 0)}")
-_CONTAINERS = (_of_containers("Containers", "name"), _of_containers("Images", "image"))
-_SELECTOR = _text("Selector", lambda obj: render(at(obj, "spec.selector")), wide=True)
+def _of_containers(field: str) -> Cell:
+    path = "spec.template.spec.containers"
+    return lambda workload: _joined((one.get(field, "") for one in at(workload, path, ())), "")
 
 
 def _order(policy: Object) -> Any:
     return at(policy, "spec.order", at(policy, "spec.priority", NONE))
 
 
-_OF_POLICIES = (_NAME, _path("Tier", "spec.tier"), _text("Order", _order), _AGE)
+# The columns
+
+_NAME = TableColumn("Name", _value("metadata.name"))
+_AGE = TableColumn("Age", _since("metadata.creationTimestamp"))
+_OF_WORKLOADS = (
+    _NAME,
+    TableColumn("Ready", _workload_ready),
+    _AGE,
+    TableColumn("Containers", _of_containers("name"), wide=True),
+    TableColumn("Images", _of_containers("image"), wide=True),
+    TableColumn("Selector", _selector("spec.selector"), wide=True),
+)
+_OF_POLICIES = (_NAME, TableColumn("Tier", _value("spec.tier")), TableColumn("Order", _order), _AGE)
 _COLUMNS: dict[Resource, tuple[TableColumn, ...]] = {
-    r.NAMESPACES: (_NAME, _path("Status", "status.phase"), _AGE),
+    r.NAMESPACES: (_NAME, TableColumn("Status", _value("status.phase")), _AGE),
     r.PODS: (
         _NAME,
-        _text("Ready", _pod_ready),
-        _text("Status", pod_status),
-        _text("Restarts", _restarts),
+        TableColumn("Ready", _pod_ready),
+        TableColumn("Status", pod_status),
+        TableColumn("Restarts", _restarts),
         _AGE,
-        _path("IP", "status.podIP", wide=True),
-        _path("Node", "spec.nodeName", wide=True),
-        _text("Readiness Gates", _gates, wide=True),
+        TableColumn("IP", _value("status.podIP"), wide=True),
+        TableColumn("Node", _value("spec.nodeName"), wide=True),
+        TableColumn("Readiness Gates", _gates, wide=True),
     ),
     r.SERVICES: (
         _NAME,
-        _path("Type", "spec.type"),
-        _path("Cluster-IP", "spec.clusterIP"),
-        _text("External-IP", _external_address),
-        _text("Port(s)", _service_ports),
+        TableColumn("Type", _value("spec.type")),
+        TableColumn("Cluster-IP", _value("spec.clusterIP")),
+        TableColumn("External-IP", _external_address),
+        TableColumn("Port(s)", _service_ports),
         _AGE,
-        _text("Selector", lambda service: _pairs(at(service, "spec.selector")), wide=True),
+        TableColumn("Selector", _pairs("spec.selector"), wide=True),
     ),
     r.EVENTS: (
-        _age("Last Seen", "lastTimestamp"),
-        _path("Type", "type", ""),
-        _path("Reason", "reason", ""),
-        _text("Object", _event_object),
-        _path("Message", "message", ""),
+        TableColumn("Last Seen", _since("lastTimestamp")),
+        TableColumn("Type", _value("type", "")),
+        TableColumn("Reason", _value("reason", "")),
+        TableColumn("Object", _event_object),
+        TableColumn("Message", _value("message", "")),
     ),
     r.ENDPOINT_SLICES: (
         _NAME,
-        _path("AddressType", "addressType"),
-        _text("Ports", lambda obj: _joined((port["port"] for port in obj.get("ports", ())), "<unset>")),
-        _text("Endpoints", _endpoints),
+        TableColumn("AddressType", _value("addressType")),
+        TableColumn("Ports", _endpoint_ports),
+        TableColumn("Endpoints", _endpoints),
         _AGE,
     ),
     r.NODES: (
         _NAME,
-        _text("Status", _node_status),
+        TableColumn("Status", _node_status),
         _AGE,
-        _path("Version", "status.nodeInfo.kubeletVersion"),
-        _text("Internal-IP", _node_address, wide=True),
-        _path("OS-Image", "status.nodeInfo.osImage", wide=True),
-        _path("Kernel-Version", "status.nodeInfo.kernelVersion", wide=True),
-        _path("Container-Runtime", "status.nodeInfo.containerRuntimeVersion", wide=True),
+        TableColumn("Version", _value("status.nodeInfo.kubeletVersion")),
+        TableColumn("Internal-IP", _node_address, wide=True),
+        TableColumn("Kernel-Version", _value("status.nodeInfo.kernelVersion"), wide=True),
     ),
-    r.NETWORK_POLICIES: (_NAME, _text("Pod-Selector", lambda obj: render(at(obj, "spec.podSelector"))), _AGE),
-    r.DEPLOYMENTS: (
-        _NAME,
-        _READY,
-        _path("Up-to-date", "status.updatedReplicas", 0),
-        _path("Available", "status.availableReplicas", 0),
-        _AGE,
-        *_CONTAINERS,
-        _SELECTOR,
-    ),
-    r.REPLICA_SETS: (
-        _NAME,
-        _path("Desired", "spec.replicas", 0),
-        _path("Current", "status.replicas", 0),
-        _path("Ready", "status.readyReplicas", 0),
-        _AGE,
-        *_CONTAINERS,
-        _SELECTOR,
-    ),
-    r.STATEFUL_SETS: (_NAME, _READY, _AGE, *_CONTAINERS),
-    r.DAEMON_SETS: (
-        _NAME,
-        _path("Desired", "status.desiredNumberScheduled", 0),
-        _path("Current", "status.currentNumberScheduled", 0),
-        _path("Ready", "status.numberReady", 0),
-        _path("Up-to-date", "status.updatedNumberScheduled", 0),
-        _path("Available", "status.numberAvailable", 0),
-        _text("Node Selector", lambda workload: _pairs(at(workload, "spec.template.spec.nodeSelector"))),
-        _AGE,
-        *_CONTAINERS,
-        _SELECTOR,
-    ),
-    r.JOBS: (
-        _NAME,
-        _path("Active", "status.active", 0),
-        _AGE,
-        *_CONTAINERS,
-        _SELECTOR,
-    ),
+    r.NETWORK_POLICIES: (_NAME, TableColumn("Pod-Selector", _selector("spec.podSelector")), _AGE),
+    **dict.fromkeys((r.DEPLOYMENTS, r.REPLICA_SETS, r.STATEFUL_SETS, r.DAEMON_SETS, r.JOBS), _OF_WORKLOADS),
     **dict.fromkeys(r.DEFINED, _OF_POLICIES),
 }
 
 
-def of_list(
-    resource: Resource, items: list[Stored], metadata: Object, include: str, *, columns: bool = True
-) -> Object:
-    """The table of some objects. `include`: what a row holds besides its cells: None, Metadata or Object.
-
-    Without `columns` the rows come alone, as in a watch after its first event.
-    """
-    columns_of_kind = _COLUMNS.get(resource, (_NAME, _AGE))
-    now = datetime.now(UTC)
+def of_list(resource: Resource, items: list[Stored], metadata: Object, include: str) -> Object:
+    """The table of some objects. `include`: what a row holds besides its cells: None, Metadata or Object."""
+    columns = _COLUMNS.get(resource, (_NAME, _AGE))
     rows = []
     for item in items:
-        row: Object = {"cells": [column.cell(item.object, now) for column in columns_of_kind]}
+        row: Object = {"cells": [column.cell(item.object) for column in columns]}
         if include == "Object":
             row["object"] = item.object
         elif include != "None":
@@ -284,9 +250,9 @@ def of_list(
             "description": column.name,
             "priority": 1 if column.wide else 0,
         }
-        for column in columns_of_kind
+        for column in columns
     ]
-    return {**_table(metadata), "columnDefinitions": definitions if columns else [], "rows": rows}
+    return {**_table(metadata), "columnDefinitions": definitions, "rows": rows}
 
 
 def empty(metadata: Object) -> Object:

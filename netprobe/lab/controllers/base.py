@@ -36,7 +36,7 @@ class Controller(ABC, Generic[K]):
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
         self._later: dict[K, asyncio.TimerHandle] = {}
-        self._idle: list[asyncio.Future[None]] = []
+        self._changed = asyncio.Event()
         operations.store.listen(self._note)
 
     @abstractmethod
@@ -58,7 +58,7 @@ class Controller(ABC, Generic[K]):
     def _due(self, key: K) -> None:
         self._later.pop(key, None)
         self._waiting[key] = None
-        self._wake()
+        self._changed.set()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -79,7 +79,7 @@ class Controller(ABC, Generic[K]):
                 again = 1.0
             finally:
                 self._busy.discard(key)
-                self._wake()
+                self._changed.set()
             self._look_again(key, again)
 
     def _failed(self, key: K, error: ApiError | LabError) -> float:
@@ -97,20 +97,13 @@ class Controller(ABC, Generic[K]):
                     del self._waiting[key]
                     self._busy.add(key)
                     return key
-            future = asyncio.get_running_loop().create_future()
-            self._idle.append(future)
-            await future
-
-    def _wake(self) -> None:
-        idle, self._idle = self._idle, []
-        for future in idle:
-            if not future.done():
-                future.set_result(None)
+            self._changed.clear()
+            await self._changed.wait()
 
     def _note(self, change: StoredChange) -> None:
         for key in self.concerned(change):
             self._waiting[key] = None
-            self._wake()
+            self._changed.set()
 
 
 def reference(resource: Resource, owner: Object) -> Object:

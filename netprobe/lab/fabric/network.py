@@ -102,7 +102,6 @@ class LabNetwork:
         self._addresses = plan.Addresses(self.nodes, options.ip_families)
         self._pods: dict[PodRef, _Pod] = {}
         self._leaving: deque[_Pod] = deque()
-        self._placing: set[PodRef] = set()
         self._indexes = itertools.count(10)
         self._thread = ThreadPoolExecutor(1, "links")
         self._segments: dict[str, _Segment] = {}
@@ -182,12 +181,7 @@ class LabNetwork:
     # Pods
 
     async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
-        if pod.ref in self._pods or pod.ref in self._placing:
-            raise LabError(f"{pod.ref} is in the lab already")
-        node = next((node for node in self.nodes if node.name == pod.node), None)
-        if node is None:
-            names = ", ".join(node.name for node in self.nodes)
-            raise LabError(f"the lab has no node {pod.node}; it has {names}")
+        node = next(node for node in self.nodes if node.name == pod.node)
         segment = self._segments[node.name]
         new_block = None
         shares_node = pod.host_network and not pod.external
@@ -211,14 +205,11 @@ class LabNetwork:
             plumbing.add_link(outside.channel, f"p{index}", index, network)
             return network
 
-        self._placing.add(pod.ref)
         try:
             network = await self._in_thread(make)
         except LabError:
             self._addresses.give_back(() if shares_node else placed)
             raise
-        finally:
-            self._placing.discard(pod.ref)
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
         self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)

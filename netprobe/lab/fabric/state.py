@@ -111,7 +111,7 @@ class Fabric(Protocol):
     async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
         """Choose the addresses of a pod, which cannot send yet.
 
-        LabError if they are taken, or without such a node. A pod with `host_network` has its node's
+        LabError if they are taken. A pod with `host_network` has its node's
         addresses. An external host needs `addresses`.
         """
 

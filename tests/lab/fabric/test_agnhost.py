@@ -25,9 +25,9 @@ async def test_connect(network: LabNetwork) -> None:
         f"--timeout=1s --protocol=tcp {server}:80": "",
         f"{server}:80 --protocol udp --timeout 1s": "",
         f"{server}:81": "REFUSED",
-        f"{server}:81 --protocol=udp --timeout=10s": f"REFUSED: read udp {server}:81: connection refused",
+        f"{server}:81 --protocol=udp --timeout=10s": "REFUSED",
         f"{shut}:80 --timeout=100ms": "TIMEOUT",
-        f"{shut}:80 --timeout=100ms --protocol=udp": f"TIMEOUT: read udp {shut}:80: i/o timeout",
+        f"{shut}:80 --timeout=100ms --protocol=udp": "TIMEOUT",
         "192.0.2.1:80": "OTHER: dial tcp 192.0.2.1:80: connect: network is unreachable",
         "no-port": "UNKNOWN: address no-port: missing port in address",
     }
