@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
@@ -57,11 +57,7 @@ class Kubelet(Controller[ObjectKey]):
         if change.resource is not PODS:
             return []
         local = self._local.get(change.key)
-        if (
-            local is not None
-            and change.type == "MODIFIED"
-            and local.uid == change.now.object["metadata"]["uid"]
-        ):
+        if local is not None and local.uid == change.now.object["metadata"]["uid"]:
             self._show(change.now.object, local)  # policies see new labels at once
         return [change.key]
 
@@ -99,7 +95,7 @@ class Kubelet(Controller[ObjectKey]):
         if "nodeName" not in pod["spec"]:
             message = f"Successfully assigned {key.namespace}/{key.name} to {node.name}"
             self.operations.record(pod, "Scheduled", message, component="default-scheduler")
-        self.operations.modify(PODS, key, lambda obj: podstatus.scheduled(obj, node.name, now()), "status")
+        self._write(key, lambda obj: podstatus.scheduled(obj, node.name, now()))
         await self._enforcer.caught_up()
         try:
             await self._fabric.start(PodRef(*key))
@@ -112,33 +108,25 @@ class Kubelet(Controller[ObjectKey]):
         current = self.store.get(PODS, key)
         if current is None or current.object["metadata"]["uid"] != local.uid:
             return 0.0  # gone meanwhile: come back to clean up
-        self.operations.modify(
-            PODS, key, lambda obj: podstatus.running(obj, node, addresses, now()), "status"
-        )
+        self._write(key, lambda obj: podstatus.running(obj, node, addresses, now()))
         for container in pod["spec"]["containers"]:
             message = f"Started container {container['name']} (netprobe lab: images are not run)"
             self.operations.record(pod, "Started", message, component="kubelet")
         for message in podstatus.failing_probes(pod).values():
             self.operations.record(pod, "Unhealthy", message, component="kubelet", warning=True)
-        deadline = pod["spec"].get("activeDeadlineSeconds")
-        times = (deadline, faults.restart_after(pod))
-        return min((float(time) for time in times if time), default=None)
+        return None  # the change of its status brings it back
 
     async def _keep_up(self, key: ObjectKey, pod: Object, local: _Local) -> float | None:
         """Update the pod's readiness; restart or end it when it is time. Seconds until the next such time."""
         if pod["status"]["phase"] != "Running":
             return None
-        ready = podstatus.is_ready(pod)
-        self.operations.modify(PODS, key, lambda obj: podstatus.refresh(obj, now()), "status")
-        current = self.store.get(PODS, key)
-        if current is not None and podstatus.is_ready(current.object) != ready:
-            return 0.0
+        self._write(key, lambda obj: podstatus.refresh(obj, now()))
         age = asyncio.get_running_loop().time() - local.started_at
         restart = faults.restart_after(pod)
         if restart and not podstatus.restarted(pod):
             if age >= restart:
                 await self._tear_down(key)
-                self.operations.modify(PODS, key, podstatus.restart, "status")
+                self._write(key, podstatus.restart)
             return max(0.0, restart - age)
         deadline = pod["spec"].get("activeDeadlineSeconds")
         if deadline is None:
@@ -146,7 +134,7 @@ class Kubelet(Controller[ObjectKey]):
         if age < deadline:
             return float(deadline) - age
         reason, text = "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
-        self.operations.modify(PODS, key, lambda obj: podstatus.failed(obj, reason, text, now()), "status")
+        self._write(key, lambda obj: podstatus.failed(obj, reason, text, now()))
         self.operations.record(pod, reason, text, component="kubelet")
         return None
 
@@ -172,6 +160,9 @@ class Kubelet(Controller[ObjectKey]):
             del self._local[key]
             self._reserved.pop(key, None)
             self._enforcer.drop(ref)
+
+    def _write(self, key: ObjectKey, change: Callable[[Object], None]) -> None:
+        self.operations.modify(PODS, key, change, "status")
 
     def _show(self, pod: Object, local: _Local) -> None:
         """Give the enforcer what policies see of a pod."""
@@ -209,7 +200,7 @@ class Kubelet(Controller[ObjectKey]):
         old = [c for c in pod["status"].get("conditions", ()) if c["type"] == "PodScheduled"]
         if not old or old[0].get("message") != why:
             self.operations.record(pod, "FailedScheduling", why, component="default-scheduler", warning=True)
-            self.operations.modify(PODS, key, lambda obj: podstatus.unschedulable(obj, why, now()), "status")
+            self._write(key, lambda obj: podstatus.unschedulable(obj, why, now()))
 
 
 def _record(pod: Object, node: str, addresses: tuple[Address, ...] = ()) -> PolicyPod:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from netprobe.lab import agnhost
@@ -15,8 +15,7 @@ from netprobe.policies.fields import Decoder
 READY = "netprobe.dev/ready"
 """On a pod: "false" makes it not ready."""
 
-_OWN_CONDITIONS = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"}
-
+_CREATING = {"waiting": {"reason": "ContainerCreating"}}
 
 # What a pod's spec and annotations say
 
@@ -82,17 +81,13 @@ def _holds(conditions: Sequence[Object], kind: str) -> bool:
 def scheduled(pod: Object, node: str, at: str) -> None:
     """The pod is bound to a node, and nothing is started yet."""
     pod["spec"]["nodeName"] = node
-    status = pod["status"]
-    others = [c for c in status.get("conditions", ()) if c["type"] != "PodScheduled"]
-    status["conditions"] = [*others, _condition("PodScheduled", True, at, ())]
-    status["startTime"] = at
-    status["containerStatuses"] = _containers(pod, state={"waiting": {"reason": "ContainerCreating"}})
+    _set_condition(pod, "PodScheduled", True, at)
+    pod["status"]["startTime"] = at
+    pod["status"]["containerStatuses"] = _containers(pod, state=_CREATING)
 
 
 def unschedulable(pod: Object, why: str, at: str) -> None:
-    old = pod["status"].get("conditions", [])
-    refused = _condition("PodScheduled", False, at, old, reason="Unschedulable", message=why)
-    pod["status"]["conditions"] = [*(c for c in old if c["type"] != "PodScheduled"), refused]
+    _set_condition(pod, "PodScheduled", False, at, reason="Unschedulable", message=why)
 
 
 def running(pod: Object, node: LabNode, addresses: Sequence[Address], at: str) -> None:
@@ -110,43 +105,33 @@ def running(pod: Object, node: LabNode, addresses: Sequence[Address], at: str) -
 
 def refresh(pod: Object, at: str) -> None:
     """Set the kubelet's own conditions and the containers' readiness; leave other conditions as they are."""
-    status = pod["status"]
-    old, live = status.get("conditions", []), status["phase"] == "Running"
-    why = {} if live else {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
-    unready = _unready(pod)
-    if live and unready:
-        why = {
-            "reason": "ContainersNotReady",
-            "message": f"containers with unready status: [{' '.join(unready)}]",
-        }
+    status, why = pod["status"], {}
+    live, unready = status["phase"] == "Running", _unready(pod)
+    if not live:
+        why = {"reason": "PodCompleted" if status["phase"] == "Succeeded" else "PodFailed"}
+    elif unready:
+        text = f"containers with unready status: [{' '.join(unready)}]"
+        why = {"reason": "ContainersNotReady", "message": text}
+    containers = live and not unready
+    gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates", ())]
+    closed = [kind for kind in gates if not _holds(status.get("conditions", ()), kind)]
+    if containers and closed:
+        text = f"the status of pod readiness gate {', '.join(closed)} is not True"
+        why = {"reason": "ReadinessGatesNotReady", "message": text}
     for container in status.get("containerStatuses", ()):
         container["ready"] = live and container["name"] not in unready
-    containers, gates = live and not why, [*_closed_gates(pod, old)]
-    if containers and gates:
-        text = f"the status of pod readiness gate {', '.join(gates)}"
-        why = {"reason": "ReadinessGatesNotReady", "message": text}
-    status["conditions"] = [
-        *(c for c in old if c["type"] not in _OWN_CONDITIONS),
-        _condition("PodReadyToStartContainers", live, at, old),
-        _condition("Initialized", True, at, old),
-        _condition("Ready", containers and not gates, at, old, **why),
-        _condition("ContainersReady", containers, at, old, **({} if containers else why)),
-        _condition("PodScheduled", True, at, old),
-    ]
+    _set_condition(pod, "PodReadyToStartContainers", live, at)
+    _set_condition(pod, "Initialized", True, at)
+    _set_condition(pod, "Ready", containers and not closed, at, **why)
+    _set_condition(pod, "ContainersReady", containers, at, **({} if containers else why))
+    _set_condition(pod, "PodScheduled", True, at)
 
 
-def _unready(pod: Object) -> dict[str, str]:
-    """The running containers that are not ready, in their order, with the reason."""
+def _unready(pod: Object) -> Collection[str]:
+    """The containers that are not ready, in their order."""
     if (pod["metadata"].get("annotations") or {}).get(READY) == "false":
-        return {container["name"]: f"{READY}: false" for container in pod["spec"]["containers"]}
+        return [str(container["name"]) for container in pod["spec"]["containers"]]
     return failing_probes(pod)
-
-
-def _closed_gates(pod: Object, conditions: Sequence[Object]) -> Iterator[str]:
-    known = {c["type"] for c in conditions}
-    for gate in pod["spec"].get("readinessGates", ()):
-        if not _holds(conditions, kind := gate["conditionType"]):
-            yield f'"{kind}" {"is set to" if kind in known else "does not exist"}'
 
 
 def failed(pod: Object, reason: str, message: str, at: str) -> None:
@@ -188,19 +173,19 @@ def restart(pod: Object) -> None:
     for gone in ("podIP", "podIPs"):
         status.pop(gone, None)
     for container in status.get("containerStatuses", ()):
-        waiting = {"waiting": {"reason": "ContainerCreating"}}
-        container |= {"ready": False, "started": False, "state": waiting}
+        container |= {"ready": False, "started": False, "state": _CREATING}
         container["restartCount"] += 1
     status["phase"] = "Pending"
     refresh(pod, status["startTime"])
 
 
-def _condition(kind: str, holds: bool, at: str, old: Sequence[Object], **more: str) -> Object:
-    """A condition; it keeps the time of its last change if its status is the same."""
-    status = "True" if holds else "False"
+def _set_condition(pod: Object, kind: str, holds: bool, at: str, **more: str) -> None:
+    """Set a condition; it keeps the time of its last change if its status is the same."""
+    status, old = "True" if holds else "False", pod["status"].get("conditions", ())
     before = next((c for c in old if c["type"] == kind), None)
     changed = before["lastTransitionTime"] if before and before["status"] == status else at
-    return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": changed, **more}
+    new = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": changed, **more}
+    pod["status"]["conditions"] = [*(c for c in old if c["type"] != kind), new]
 
 
 def _containers(pod: Object, *, state: Object, started: bool = False) -> list[Object]:

@@ -34,39 +34,21 @@ from netprobe.lab.api.store import ObjectKey, Store, Stored
 from netprobe.model.objects import Object
 from netprobe.policies.fields import FieldError, required
 
-_SYSTEM_FIELDS = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generateName",
-    "resourceVersion",
-    "namespace",
-    "name",
-)
+_NAMES = ("name", "namespace", "generateName", "uid", "resourceVersion")
+_MARKS = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 _OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _PERMANENT = {"default", "kube-public", "kube-system"}
 _INVOLVED = ("name", "namespace", "uid", "resourceVersion")
 _EVENTS_KEPT = 2000  # a real server forgets them after an hour
 _PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
 
 Subresource = Literal["", "status", "scale"]
 
 
-def stamp(moment: datetime) -> str:
-    """A time as the API writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def now() -> str:
-    return stamp(datetime.now(UTC))
-
-
-def suffix(length: int = 5) -> str:
-    """The random end of a generated name, from an alphabet without vowels."""
-    return "".join(random.choices(_SUFFIX, k=length))  # noqa: S311 (a name, not a secret)
+    """The time as the API writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(slots=True)
@@ -192,15 +174,15 @@ class Operations:
         """Replace an object (or its status); a given resourceVersion must be the stored one."""
         old = self.get(resource, namespace, name).object
         obj = self.typed(resource, raw, writer)
-        given = obj["metadata"].get("resourceVersion", "")
-        if obj["metadata"].get("name", name) != name:
-            got = obj["metadata"]["name"]
+        metadata = obj["metadata"]
+        if metadata.get("name", name) != name:
+            got = metadata["name"]
             raise bad_request(f"the name of the object ({got}) does not match the name on the URL ({name})")
-        if obj["metadata"].get("namespace", namespace) != namespace:
+        if metadata.get("namespace", namespace) != namespace:
             raise bad_request(_OTHER_NAMESPACE)
-        if given and given != old["metadata"]["resourceVersion"]:
+        if metadata.get("resourceVersion", "") not in {"", old["metadata"]["resourceVersion"]}:
             raise conflict(resource, name)
-        _require_same(resource, old, uid=obj["metadata"].get("uid", ""))
+        _require_same(resource, old, uid=metadata.get("uid", ""))
         return self.replace(resource, old, obj, writer, subresource)
 
     def modify(
@@ -260,7 +242,7 @@ class Operations:
         self, resource: Resource, old: Object, obj: Object, writer: Writer, subresource: Subresource = ""
     ) -> Object:
         """Store `obj`, already typed, in place of `old`; what a client may not change is kept."""
-        _keep(_SYSTEM_FIELDS, old["metadata"], obj["metadata"])
+        _keep((*_NAMES, *_MARKS), old["metadata"], obj["metadata"])
         if resource.status and not writer.trusted:
             status_only = subresource == "status"
             theirs = [key for key in old if key not in {"metadata", "status"}] if status_only else ["status"]
@@ -356,7 +338,7 @@ class Operations:
             raise invalid(resource, "", [cause])
         place = namespace if resource.namespaced else ""
         while True:
-            metadata["name"] = f"{prefix[:58]}{suffix()}"
+            metadata["name"] = prefix[:58] + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311 (a name, not a secret)
             if self.store.get(resource, ObjectKey(place, metadata["name"])) is None:
                 return
 

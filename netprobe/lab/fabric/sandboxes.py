@@ -9,7 +9,6 @@ import os
 import select
 import signal
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from netprobe.errors import LabError
@@ -24,19 +23,6 @@ T = TypeVar("T")
 _WORKING: set[asyncio.Task[Any]] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class _First:
-    """A sandbox's first process. It keeps the namespaces alive, and the pod's other processes end with it."""
-
-    pid: int
-    pidfd: int
-
-    def alive(self) -> bool:
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        return not poll.poll(0)
-
-
 class Sandbox:
     """The sandbox of one pod."""
 
@@ -45,7 +31,8 @@ class Sandbox:
         self._ref = ref
         self._network = network
         self._files = _files(ref, addresses)
-        self._first: _First | None = None
+        self._first: int | None = None  # the pidfd of the process that keeps the namespaces alive
+        self._pid = 0
         self._making = asyncio.Lock()
 
     async def exec(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
@@ -58,33 +45,34 @@ class Sandbox:
         if tty:
             environment["TERM"] = "xterm"
         arguments = {"argv": list(argv), "environment": environment, "tty": tty}
-        stdio = Stdio.pty(first.pid, stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
+        stdio = Stdio.pty(self._pid, stdin=stdin) if tty else Stdio.pipes(stdin=stdin)
         for fd in stdio.theirs:  # so that it can open /dev/stderr
             with contextlib.suppress(OSError):  # without root the pod's user owns the pipes already
                 os.fchown(fd, sandbox.NOBODY, sandbox.NOBODY)
         try:
-            answer = self._spawner.exec(first.pidfd, arguments, stdio.theirs)
+            answer = self._spawner.exec(first, arguments, stdio.theirs)
         finally:
             stdio.close_theirs()
         return await LabProcess.attach(stdio, answer)
 
-    async def _ready(self) -> _First:
+    async def _ready(self) -> int:
+        """The pidfd of the first process, which is started at the first exec, and again if it was killed."""
         async with self._making:
-            if self._first is not None and not self._first.alive():
+            if self._first is not None and _has_ended(self._first):
                 self._forget()
             if self._first is None:
-                self._first = await self._make()
+                self._pid = await self._make()
+                self._first = os.pidfd_open(self._pid)
             return self._first
 
-    async def _make(self) -> _First:
+    async def _make(self) -> int:
         answer = self._spawner.pod({"hostname": self._ref.name[:63], "files": self._files}, self._network)
         replies, _ = await open_reader(answer)
         text = (await replies.read()).decode()
         if not text.isdigit():
-            raise LabError(
-                f"a sandbox for {self._ref} cannot be made: {text.strip('!') or 'the spawner is gone'}"
-            )
-        return _First(int(text), os.pidfd_open(int(text)))
+            reason = text.strip("!") or "the spawner is gone"
+            raise LabError(f"a sandbox for {self._ref} cannot be made: {reason}")
+        return int(text)
 
     async def close(self) -> None:
         """Kill all processes of the pod, and return when they are gone."""
@@ -92,14 +80,20 @@ class Sandbox:
             if self._first is None:
                 return
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._first.pidfd, signal.SIGKILL)
-            await _readable(self._first.pidfd)
+                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            await _readable(self._first)
             self._forget()
 
     def _forget(self) -> None:
         if self._first is not None:
-            os.close(self._first.pidfd)
+            os.close(self._first)
             self._first = None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _to_the_end(work: Coroutine[Any, Any, T], drop: Callable[[T], None]) -> T:

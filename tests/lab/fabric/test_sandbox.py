@@ -253,8 +253,8 @@ def _command_lines() -> list[str]:
 async def test_a_sandbox_whose_first_process_was_killed_is_made_again(network: LabNetwork) -> None:
     await World(network).add("x/web")
     await shell(network, "true")
-    first = network._pods[POD].sandbox._first
-    assert first is not None
-    os.kill(first.pid, signal.SIGKILL)
-    select.select([first.pidfd], [], [], 10)
+    sandbox = network._pods[POD].sandbox
+    assert sandbox._first is not None
+    os.kill(sandbox._pid, signal.SIGKILL)
+    select.select([sandbox._first], [], [], 10)
     assert await shell(network, "echo again") == "again\n"

@@ -5,8 +5,7 @@ Only what matters to the network: policies, Services, names, labels and ports. A
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +33,6 @@ from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder, FieldError
 from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
 from netprobe.policies.metadata import NameRule, validate_metadata
-
-_SERVICE_NAME = re.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
 
 Check = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Iterable[FieldError]]
 
@@ -149,11 +146,7 @@ def _name_rule(resource: Resource) -> NameRule:
     return names.dns_subdomain
 
 
-def _service_name(name: str) -> list[str]:
+def _service_name(name: str) -> Sequence[str]:
     """A DNS label of RFC 1035, which begins with a letter."""
-    if len(name) > 63:
-        return ["must be no more than 63 characters"]
-    if not _SERVICE_NAME.fullmatch(name):
-        allowed = "lower case alphanumeric characters or '-'"
-        return [f"a DNS-1035 label must consist of {allowed}, and start with an alphabetic character"]
-    return []
+    problems = names.dns_label(name)
+    return problems or (() if name[0].isalpha() else ("must start with an alphabetic character",))
