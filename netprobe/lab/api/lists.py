@@ -18,7 +18,6 @@ from aiohttp import web
 
 from netprobe.lab.api import requests, selectors, table
 from netprobe.lab.api.requests import RequestTarget
-from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.selectors import Test
 from netprobe.lab.api.status import ApiError, expired
 from netprobe.lab.api.store import Store, Stored, StoredChange
@@ -169,32 +168,20 @@ async def watch(
         await response.write(b"".join(lines))
     else:
         seen = since or seen
-    sending = _send_changes(response, store, target.resource, stream, seen=seen, seconds=seconds)
-    if not cut_after_s:
-        await sending
-        return response
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(sending, cut_after_s)
-    if request.transport is not None:
+        await asyncio.wait_for(_send_changes(response, store, target, stream, seen), cut_after_s or seconds)
+    if cut_after_s and request.transport is not None:
         request.transport.abort()
     return response
 
 
 async def _send_changes(
-    response: web.StreamResponse,
-    store: Store,
-    resource: Resource,
-    stream: WatchStream,
-    *,
-    seen: int,
-    seconds: float,
+    response: web.StreamResponse, store: Store, target: RequestTarget, stream: WatchStream, seen: int
 ) -> None:
-    """Send what comes after the revision `seen`, for some seconds."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    """Send what comes after the revision `seen`, until that is forgotten."""
     while True:
         try:
-            changes = store.since(resource, seen)
+            changes = store.since(target.resource, seen)
         except ApiError as error:
             await response.write(_line("ERROR", error.status()))
             return
@@ -202,11 +189,5 @@ async def _send_changes(
         seen = max(seen, store.revision)
         if lines := [line for change in changes for line in stream.lines(change)]:
             await response.write(b"".join(lines))
-        if loop.time() >= end:
-            return
-        if store.newest(resource) <= seen:
-            change = store.wait(resource)
-            try:
-                await asyncio.wait([change], timeout=max(0.0, end - loop.time()))
-            finally:
-                change.cancel()
+        if store.newest(target.resource) <= seen:
+            await store.wait(target.resource)

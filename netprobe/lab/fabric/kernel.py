@@ -101,11 +101,6 @@ def leave_keyring() -> None:
         _libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)  # fails only where there are no keyrings
 
 
-def set_hostname(name: str) -> None:
-    text = name.encode()
-    _check(_libc.sethostname(text, len(text)), "sethostname")
-
-
 def current_network() -> int:
     """A new descriptor of the calling thread's network namespace; it keeps the namespace alive."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

@@ -32,6 +32,7 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 import termios
 from pathlib import Path
 from typing import NoReturn
@@ -165,7 +166,7 @@ def _hold(hostname: str, files: dict[str, str], report: int, wait: int) -> NoRet
     """The first process of a pod: set up its namespaces, then sleep."""
     kernel.unshare(kernel.NEWNS | kernel.NEWUTS | kernel.NEWIPC)
     os.umask(0o022)
-    kernel.set_hostname(hostname)
+    socket.sethostname(hostname)
     small = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", "/tmp", "tmpfs", small, "mode=1777,size=16m,nr_inodes=4k")  # noqa: S108 (the pod's)
     kernel.mount("tmpfs", "/pod", "tmpfs", small, "mode=755,size=64k")
