@@ -75,8 +75,7 @@ def command(flags: ImpactFlags) -> int:
 
     Examples:
       netprobe impact new.yaml --context staging             # as with kubectl apply: the rest stays
-      netprobe impact policies/ --against /tmp/main/policies/ --prune      # two complete sets, as in git
-      netprobe impact policies/ workloads/ --against /tmp/main/policies/ --prune -o markdown
+      netprobe impact policies/ --against main/policies/ --prune -o markdown   # two complete sets, as in git
       netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
       netprobe impact --delete shop/default-deny --context staging
       netprobe impact --staged --context staging             # what the cluster's staged policies would change
