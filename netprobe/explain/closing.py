@@ -11,6 +11,7 @@ from netprobe.explain.option import (
     ISOLATING,
     MERGED,
     MOST,
+    MOST_NAMED,
     NARROWED,
     POLICY,
     REMOVED,
@@ -143,7 +144,7 @@ class Closer(OptionMaker):
             found = [entry for entry in entries if entry is not None]
             name, values = found[0][0], [entry for _, entry in found]
             op = "add" if model.ports == ANY_PORT else "replace"
-            text = f"restrict {path} of {policy.ref} to {listed(map(describe_port, ports))}"
+            text = f"restrict {path} of {policy.ref} to {listed(map(describe_port, ports), MOST_NAMED)}"
             change: Operation = {"op": op, "path": pointer(*at, name), "value": values}
             yield Option(NARROWED - 2, (self.edit(policy, rule.path, text, change),))
         rules = self._exact(flows, policy.ref.namespace)

@@ -96,8 +96,7 @@ class Guard:
         Those that nothing declares come first.
         """
         opens, closes = (
-            sorted(self._listed(changed, goal), key=lambda effect: effect.resolved == effect.flows)
-            for changed in (effects.opens, effects.closes)
+            sorted(self._listed(changed, goal), key=_order) for changed in (effects.opens, effects.closes)
         )
         counts = (sum(effect.flows for effect in found) for found in (opens, closes))
         resolved = (sum(effect.resolved for effect in found) for found in (opens, closes))
@@ -190,6 +189,11 @@ class Guard:
         kept = tuple(policy for policy in policies.values() if policy is not None)
         made = replace(cluster, pods=pods, policies=kept, namespaces=spaces, sources={})
         return Simulator(made, self.simulator.profile)
+
+
+def _order(effect: SideEffect) -> tuple[object, ...]:
+    port = (effect.port is None, effect.port or 0, effect.protocol.value, effect.family or 0)
+    return effect.resolved == effect.flows, effect.source, effect.destination, *port
 
 
 def resolved_flow(flow: Flow) -> Flow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +24,7 @@ from netprobe.explain.option import (
     MISSING_TYPE,
     MOST,
     NAME,
+    NARROWED,
     ORDER,
     PEER,
     POLICY,
@@ -45,6 +47,7 @@ from netprobe.model.policy import (
     NETWORK_POLICY,
     PRIORITY_KINDS,
     Action,
+    Policy,
 )
 
 _ORDER_FIELDS = {
@@ -120,8 +123,10 @@ class Opener(OptionMaker):
                 change = self.append(policy, ("spec", field), word)
                 text = f"add {word} to spec.{field} of {policy.ref}"
                 yield Option(MISSING_TYPE, (self.edit(policy, f"spec.{field}", text, change),))
-            elif miss.kind is NearMissKind.LABELS and miss.labels and self.subject.pod is not None:
-                yield from self._label_pod(self.subject.pod, miss.labels)
+            elif miss.kind is NearMissKind.LABELS and self.subject.pod is not None:
+                yield from self._select_pod(policy, ("spec", "podSelector"), self.subject.pod)
+                if miss.labels:
+                    yield from self._label_pod(self.subject.pod, miss.labels)
 
     def _add_port(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         written = self.written_port(self.policy_of(view), self.port)
@@ -132,7 +137,9 @@ class Opener(OptionMaker):
         peer = self.exact_peer(policy.ref.namespace, policy.kind)
         if peer is not None:
             written = self.written_peer(policy, peer)
-            yield from self._add_item(view, rule, PEER, written, describe_peer(peer, policy.ref.namespace))
+            # A rule without ports would let the peer in on all of them.
+            cost = PEER if any(item.index is not None for item in rule.ports) else NARROWED
+            yield from self._add_item(view, rule, cost, written, describe_peer(peer, policy.ref.namespace))
 
     def _add_item(
         self, view: PolicyView, rule: RuleView, cost: int, written: tuple[str, Any] | None, says: str
@@ -151,6 +158,9 @@ class Opener(OptionMaker):
             if obstacle is None or self.peer.pod is None:
                 continue
             yield from self._name_namespace(view, item, obstacle)
+            if obstacle.kind is ObstacleKind.LABEL_DIFFERENT:
+                keys = (*path_keys(item.path), "podSelector")
+                yield from self._select_pod(self.policy_of(view), keys, self.peer.pod)
             if not obstacle.labels:
                 continue
             if obstacle.kind is ObstacleKind.NAMESPACE_LABEL_MISSING:
@@ -161,6 +171,25 @@ class Opener(OptionMaker):
                 yield Option(LABEL, (edit,))
             else:
                 yield from self._label_pod(self.peer.pod, obstacle.labels)
+
+    def _select_pod(self, policy: Policy, keys: tuple[str | int, ...], pod: Pod) -> Iterator[Option]:
+        """A podSelector that selects nothing, for a value written almost like the pod's, gets that value."""
+        path = (*keys, "matchLabels")
+        labels = value_at(self.world.object(policy), path)
+        if not isinstance(labels, Mapping) or any(
+            labels.items() <= each.labels.items() for each in self.world.cluster.pods.values()
+        ):
+            return
+        wrong = {key: value for key, value in labels.items() if pod.labels.get(key) != value}
+        if not all(get_close_matches(pod.labels.get(key, ""), [value]) for key, value in wrong.items()):
+            return
+        right = {key: pod.labels[key] for key in wrong}
+        operations: tuple[Operation, ...] = tuple(
+            {"op": "replace", "path": pointer(*path, key), "value": value} for key, value in right.items()
+        )
+        where = _path(keys)
+        text = f"select pods {as_text(right)}, not {as_text(wrong)}, in {where} of {policy.ref}"
+        yield Option(NAME, (self.edit(policy, f"spec.{where}", text, *operations),))
 
     def _label_pod(self, pod: Pod, labels: tuple[tuple[str, str], ...]) -> Iterator[Option]:
         """Not if a Service of the namespace would take the pod for one of its own."""
@@ -274,6 +303,11 @@ class Opener(OptionMaker):
 
 def _short(rule: RuleView) -> str:
     return rule.path.removeprefix("spec.")
+
+
+def _path(keys: tuple[str | int, ...]) -> str:
+    """ "ingress[0].from[1].podSelector" of keys that begin with "spec"."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys[1:])[1:]
 
 
 def _match_labels(

@@ -50,6 +50,9 @@ MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, ORDER, RULE, NARROWED, P
 ISOLATING = 100
 """Cost of a policy for pods that none applies to, without a declaration that says what they need."""
 
+MOST_NAMED = 20
+"""Peers or ports that the text of a suggestion names: whoever writes them by hand needs them all."""
+
 _VERBS = {Action.ALLOW: "allows", Action.DENY: "denies", Action.PASS: "passes on to later tiers"}
 _PEER_LISTS, _PORT_LISTS = {"from", "to"}, {"ports", "protocols"}
 
@@ -88,8 +91,8 @@ class OptionMaker:
     def phrase(self, rules: Iterable[Rule], namespace: str) -> str:
         """ "TCP 80 from pods app=web of shop"."""
         return " and ".join(
-            f"{listed(map(describe_port, rule.ports))} {self.toward} "
-            f"{listed(describe_peer(peer, namespace) for peer in rule.peers)}"
+            f"{listed(map(describe_port, rule.ports), MOST_NAMED)} {self.toward} "
+            f"{listed((describe_peer(peer, namespace) for peer in rule.peers), MOST_NAMED)}"
             for rule in rules
         )
 

@@ -24,6 +24,7 @@ MOST_GROUPS = 500
 MOST_PAIRS = 60
 MOST_REASONS = 50
 """Reasons that are shown; the other formats hold them all."""
+PATCH = "`netprobe simulate SUITE --diff` prints these changes as a patch for `git apply`"
 MOST_FLOWS = 8
 """Flows that are listed with one reason."""
 
@@ -54,6 +55,8 @@ def _step(step: ReportStep, style: Style, *, wide: bool) -> Iterator[str]:
     found = wrong(step, rows)
     families = phrases.has_both_families(rows or step.rows)
     yield from _differences(found, families, style)
+    if any(row.fix is not None for one in found for row in one.rows):
+        yield wrapped(PATCH, style) + "\n"
     if found:
         yield "\n"
     if groups:

@@ -132,6 +132,41 @@ def test_a_change_that_resolves_all_flows_with_a_reason_is_shown_once(
     assert shown.count("to be denied: make ingress[0].from[0] and [1] one peer in shop/redis") == 1
 
 
+TYPO = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: redis, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: redsi}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: c}}}], ports: [{port: 80}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("policies", "change"),
+    [
+        (TYPO, "select pods app=redis, not app=redsi, in podSelector of shop/redis"),
+        (
+            TYPO.replace("redsi", "redis").replace("{app: c}", "{app: cc}"),
+            "select pods app=c, not app=cc, in ingress[0].from[0].podSelector of shop/redis",
+        ),
+    ],
+    ids=["the pods of a policy", "a peer"],
+)
+def test_a_selector_with_a_typo_is_corrected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], policies: str, change: str
+) -> None:
+    (tmp_path / "suite.yaml").write_text(RISKY)
+    (tmp_path / "redis.yaml").write_text(policies)
+    assert main(["simulate", str(tmp_path / "suite.yaml")]) == 1
+    assert f"to be allowed: {change}\n" in capsys.readouterr().out
+
+
 def test_causes_have_effect_and_kind(capsys: pytest.CaptureFixture[str]) -> None:
     main(["simulate", str(MANIFESTS / "calico-tiers" / "suite.yaml"), "-o", "json"])
     causes = [cause for flow in json.loads(capsys.readouterr().out)["flows"] for cause in flow["because"]]
