@@ -7,51 +7,37 @@ cases.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.report import conformance_text
-from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, case_xml, suite_xml
+from netprobe.report.junit import CLOSING, OPENING, JUnitCase, JUnitOutcome, suite_xml
 from netprobe.report.style import PLAIN, Style
 
 
 def junit(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
-    yield OPENING
-    features = found.results.features()
-    for index, (feature, some) in enumerate(features.items()):
-        seconds = sum(result.seconds for result in some)
-        cases = [(_outcome(result), feature, result) for result in some]
-        tags = Counter(outcome.tag for outcome, _, _ in cases if outcome)
-        texts = [_case(*case) for case in cases]
-        yield from _suite(found, index, feature, texts, tags=tags, seconds=seconds)
+    suites = {
+        feature: [
+            JUnitCase(result.case.name, f"conformance.{feature}", _outcome(result), result.seconds)
+            for result in some
+        ]
+        for feature, some in found.results.features().items()
+    }
     if found.results.counts[CaseStatus.UNTRIED]:
-        texts = [case_xml("every case was tried", "conformance.the run", 0, _untried(found), at=None)]
-        yield from _suite(found, len(features), "the run", texts, tags=Counter(["error"]), seconds=0)
+        suites["the run"] = [JUnitCase("every case was tried", "conformance.the run", _untried(found))]
+    yield OPENING
+    for index, (name, cases) in enumerate(suites.items()):
+        yield from suite_xml(
+            f"conformance: {name}",
+            cases,
+            filter(None, (found.results.enforcement, *found.results.problems)),
+            index=index,
+            run=found.run,
+            cluster=found.cluster,
+            seconds=sum(case.seconds for case in cases),
+        )
     yield CLOSING
-
-
-def _suite(
-    found: ConformanceReport,
-    index: int,
-    name: str,
-    cases: Sequence[str],
-    *,
-    tags: Counter[str],
-    seconds: float,
-) -> Iterator[str]:
-    return suite_xml(
-        f"conformance: {name}",
-        cases,
-        index=index,
-        run=found.run,
-        cluster=found.cluster,
-        tests=len(cases),
-        tags=tags,
-        seconds=seconds,
-        problems=filter(None, (found.results.enforcement, *found.results.problems)),
-    )
 
 
 def _untried(found: ConformanceReport) -> JUnitOutcome:
@@ -60,10 +46,6 @@ def _untried(found: ConformanceReport) -> JUnitOutcome:
     message = f"{untried} of {every} cases were not tried"
     body = " | ".join(found.results.problems) or message
     return JUnitOutcome("error", message, CaseStatus.UNTRIED.value, body)
-
-
-def _case(outcome: JUnitOutcome | None, feature: str, result: CaseResult) -> str:
-    return case_xml(result.case.name, f"conformance.{feature}", result.seconds, outcome, at=None)
 
 
 def _outcome(result: CaseResult) -> JUnitOutcome | None:

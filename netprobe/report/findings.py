@@ -12,7 +12,7 @@ from netprobe.lint import Finding, Linted, Severity, edits
 from netprobe.manifests.suggestion import SideEffects, fix_fields
 from netprobe.model.policy import Place
 from netprobe.report.github import annotation
-from netprobe.report.junit import CLOSING, OPENING, JUnitOutcome, case_xml, suite_xml
+from netprobe.report.junit import CLOSING, OPENING, JUnitCase, JUnitOutcome, suite_xml
 from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
 from netprobe.report.text import wrapped
 from netprobe.report.write import Formats
@@ -136,11 +136,9 @@ def junit(linted: Linted, style: Style = PLAIN) -> Iterator[str]:
         _case(each.finding, JUnitOutcome("skipped", f"silenced: {each.reason}"), style)
         for each in linted.silenced
     ]
-    failures = linted.count(Severity.ERROR) + linted.count(Severity.WARNING)
-    tags = {"failure": failures, "skipped": len(cases) - failures}
-    cases = cases or [case_xml(summary(linted), "netprobe.lint", 0, None, at=None)]
+    cases = cases or [JUnitCase(summary(linted), "netprobe.lint")]
     yield OPENING
-    yield from suite_xml("netprobe lint", cases, tests=len(cases), tags=tags, problems=linted.warnings)
+    yield from suite_xml("netprobe lint", cases, linted.warnings)
     yield CLOSING
 
 
@@ -152,7 +150,7 @@ def _outcome(finding: Finding) -> JUnitOutcome:
     return JUnitOutcome("failure", finding.message, finding.severity.value, body)
 
 
-def _case(finding: Finding, outcome: JUnitOutcome, style: Style) -> str:
+def _case(finding: Finding, outcome: JUnitOutcome, style: Style) -> JUnitCase:
     at = (in_repository(finding.file, style.root), finding.position[0]) if finding.file is not None else None
     name = f"{finding.subject} {finding.path}".strip()
-    return case_xml(name, f"netprobe.lint.{finding.rule}", 0, outcome, at=at)
+    return JUnitCase(name, f"netprobe.lint.{finding.rule}", outcome, at=at)

@@ -1,13 +1,14 @@
 """JUnit XML: a suite for each step, and a test case for each flow.
 
 A case names the file and line of the policy that decides it. A mismatch is a failure and an unknown flow an
-error; implementation-defined and skipped flows are skipped. `suite_xml` and `case_xml` are shared with the
-other reports. Their attributes are those that both schemas in use require, Ant's JUnit.xsd and Jenkins'
-junit-10.xsd, and `file` and `line`, which GitLab and GitHub read.
+error; implementation-defined and skipped flows are skipped. `suite_xml` is shared with the other reports.
+Their attributes are those that both schemas in use require, Ant's JUnit.xsd and Jenkins' junit-10.xsd, and
+`file` and `line`, which GitLab and GitHub read.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -33,6 +34,29 @@ class JUnitOutcome:
     body: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class JUnitCase:
+    """A test case; without an outcome it passed. `at`: the file and line that it is about."""
+
+    name: str
+    classname: str
+    outcome: JUnitOutcome | None = None
+    seconds: float = 0
+    at: tuple[str, int] | None = None
+
+    def xml(self) -> str:
+        attributes = {"name": self.name, "classname": self.classname, "time": f"{self.seconds:.6f}"}
+        attributes |= {"file": self.at[0], "line": str(self.at[1])} if self.at is not None else {}
+        opening, outcome = f"    <testcase {_attributes(attributes)}", self.outcome
+        if outcome is None:
+            return f"{opening}/>\n"
+        if outcome.tag == "skipped":
+            return f"{opening}><skipped {_attributes({'message': outcome.message})}/></testcase>\n"
+        details = _attributes({"type": outcome.type, "message": outcome.message})
+        body = "\n".join(map(xml, outcome.body.split("\n")))
+        return f"{opening}><{outcome.tag} {details}>{body}</{outcome.tag}></testcase>\n"
+
+
 def junit(report: Report, style: Style = PLAIN) -> Iterator[str]:
     yield OPENING
     for index, step in enumerate(report.steps):
@@ -47,29 +71,25 @@ def _step(report: Report, index: int, step: ReportStep, root: Path | None) -> It
     yield from suite_xml(
         f"{suite}: {step.name}",
         (_case(row, f"{suite}.{step.name}", families, root) for row in step.rows),
-        index=index,
-        run=report.run,
-        cluster=report.cluster,
-        tests=counts.flows,
-        tags={
+        filter(None, (report.enforcement, *report.problems, *phrases.warnings(report))),
+        counts={
+            "tests": counts.flows,
             "failure": counts.mismatches,
             "error": counts.unknown,
             "skipped": counts.undefined + counts.skipped,
         },
+        index=index,
+        run=report.run,
+        cluster=report.cluster,
         seconds=report.run.duration_s if len(report.steps) == 1 else step.converged_s or 0,
-        problems=[
-            *([report.enforcement] if report.enforcement else []),
-            *report.problems,
-            *phrases.warnings(report),
-        ],
     )
 
 
-def _case(row: Row, classname: str, families: bool, root: Path | None) -> str:
+def _case(row: Row, classname: str, families: bool, root: Path | None) -> JUnitCase:
     seconds = (row.observation.latency_ms or 0) / 1000 if row.observation else 0
     place = row.why.place
     at = (in_repository(place.file, root), place.line) if place is not None else None
-    return case_xml(phrases.flow(row.flow, families), classname, seconds, _outcome(row), at=at)
+    return JUnitCase(phrases.flow(row.flow, families), classname, _outcome(row), seconds, at)
 
 
 def _outcome(row: Row) -> JUnitOutcome | None:
@@ -88,20 +108,22 @@ def _outcome(row: Row) -> JUnitOutcome | None:
 
 def suite_xml(
     name: str,
-    cases: Iterable[str],
-    *,
-    tests: int,
-    tags: Mapping[str, int],
+    cases: Iterable[JUnitCase],
     problems: Iterable[str],
+    *,
+    counts: Mapping[str, int] | None = None,
     index: int = 0,
     seconds: float = 0,
     run: RunInfo | None = None,
     cluster: ClusterInfo | None = None,
 ) -> Iterator[str]:
-    """A suite with its cases, each from `case_xml`. `tags` counts the cases by the tag of their outcome.
+    """A suite with its cases. `counts`: all cases as "tests", and those by the tag of their outcome.
 
-    `run` and `cluster`: of suites that send packets.
+    Without it the cases are counted, and must be a list. `run` and `cluster`: of suites that send packets.
     """
+    if counts is None:
+        tags = Counter(case.outcome.tag for case in cases if case.outcome is not None)
+        counts = {"tests": sum(1 for _ in cases), **tags}
     attributes = {"id": str(index), "name": name, "package": "netprobe"}
     if run is not None:
         started = run.started.astimezone(UTC).replace(tzinfo=None)
@@ -109,10 +131,10 @@ def suite_xml(
     if cluster is not None:
         attributes["hostname"] = cluster.context or cluster.kind
     attributes |= {
-        "tests": str(tests),
-        "failures": str(tags.get("failure", 0)),
-        "errors": str(tags.get("error", 0)),
-        "skipped": str(tags.get("skipped", 0)),
+        "tests": str(counts["tests"]),
+        "failures": str(counts.get("failure", 0)),
+        "errors": str(counts.get("error", 0)),
+        "skipped": str(counts.get("skipped", 0)),
         "time": f"{seconds:.3f}",
     }
     yield f"  <testsuite {_attributes(attributes)}>\n    <properties>\n"
@@ -120,30 +142,9 @@ def suite_xml(
         for key, value in (("cluster", str(cluster)), ("run", run.id or "")):
             yield f"      <property {_attributes({'name': key, 'value': value})}/>\n"
     yield "    </properties>\n"
-    yield from cases
+    yield from (case.xml() for case in cases)
     yield "    <system-out></system-out>\n"
     yield f"    <system-err>{xml(' '.join(problems))}</system-err>\n  </testsuite>\n"
-
-
-def case_xml(
-    name: str,
-    classname: str,
-    seconds: float,
-    outcome: JUnitOutcome | None,
-    *,
-    at: tuple[str, int] | None,
-) -> str:
-    """A test case; without an outcome it passed. `at`: the file and line that it is about."""
-    attributes = {"name": name, "classname": classname, "time": f"{seconds:.6f}"}
-    attributes |= {"file": at[0], "line": str(at[1])} if at is not None else {}
-    opening = f"    <testcase {_attributes(attributes)}"
-    if outcome is None:
-        return f"{opening}/>\n"
-    if outcome.tag == "skipped":
-        return f"{opening}><skipped {_attributes({'message': outcome.message})}/></testcase>\n"
-    details = _attributes({"type": outcome.type, "message": outcome.message})
-    body = "\n".join(map(xml, outcome.body.split("\n")))
-    return f"{opening}><{outcome.tag} {details}>{body}</{outcome.tag}></testcase>\n"
 
 
 def _attributes(values: dict[str, str]) -> str:

@@ -199,6 +199,17 @@ class ArrowLabel(NamedTuple):
             text += " unknown"
         return f"{text} ({self.unexpected})" if self.unexpected else text
 
+    @property
+    def full(self) -> str:
+        """ "80, 443 allowed", "9187 denied (declared deny)"."""
+        word = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}[self.verdict]
+        return f"{', '.join(self.ports)} {word}{f' ({self.unexpected})' if self.unexpected else ''}"
+
+    @property
+    def css(self) -> str:
+        """Its classes in a drawing."""
+        return f"{self.verdict.value} unexpected" if self.unexpected else self.verdict.value
+
 
 class Edge(NamedTuple):
     """An arrow: every flow from any end of `source` to any end of `target` on the ports of the label."""

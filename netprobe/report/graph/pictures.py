@@ -14,10 +14,8 @@ from netprobe.model.text import listed, plain
 from netprobe.model.verdict import Cause, Side, Verdict
 from netprobe.report.graph.elements import (
     Anchor,
-    ArrowLabel,
     Cells,
     DrawnTable,
-    Edge,
     Graph,
     GraphCell,
     distinct,
@@ -34,7 +32,6 @@ MOST_BOLD = 60  # arrows; with more, they are thin, and the keyboard does not st
 
 K = TypeVar("K", bound=Hashable)
 
-_WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "denied", Verdict.UNKNOWN: "unknown"}
 _MARKS = {Verdict.ALLOW: "", Verdict.DENY: "\u2715 ", Verdict.UNKNOWN: "? "}
 _VIEWS = {
     DrawnTable.RESULT: "what was observed, or simulated if nothing was observed",
@@ -47,7 +44,7 @@ _VIEWS = {
 def svg(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
     """A drawing with its style inside, light or dark as the reader's screen is."""
     styles = [asset("colours.css"), asset("graph.css")]
-    return template_text("graph.svg", svg_styles=styles, **drawing(visible(graph)))
+    return template_text("graph.svg", svg_styles=styles, drawing=drawing(visible(graph)))
 
 
 def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
@@ -58,11 +55,13 @@ def html(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
         styles=("graph.css", "graph-page.css"),
         script="graph.js",
         data=page_data(graph),
-        svg_styles=[],
+        title=graph.title,
+        graph=graph,
         shown=_VIEWS[_view(graph)],
         unexpected=sum(bool(edge.label.unexpected) for edge in graph.edges),
         ends=sum(len(node.members) for node in graph.nodes),
-        **drawing(graph),
+        svg_styles=[],
+        drawing=drawing(graph),
     )
 
 
@@ -82,63 +81,35 @@ def visible(graph: Graph) -> Graph:
 
 
 def drawing(graph: Graph) -> dict[str, Any]:
-    """The variables of graph.svg. `data-node` and `data-edge` there are indexes in the graph."""
+    """What graph.svg draws. `data-node` and `data-edge` there are indexes in the graph."""
     made = layout(graph)
     routes = ArrowRouter(made)
-    hues = {namespace: number % COLOURS for number, namespace in enumerate(graph.namespaces)}
-    arrows = [
-        {
-            "number": number,
-            "css": f"{_css(edge.label)}{_hue(graph, edge, hues)}",
-            "path": routes.path(edge),
-            "text": _arrow_text(graph, edge),
-        }
-        for number, edge in sorted(enumerate(graph.edges), key=lambda item: bool(item[1].label.unexpected))
-    ]
-    tips = dict.fromkeys(
-        (made.boxes[e.target].x, made.boxes[e.target].pin_y(e.label), e.label) for e in graph.edges
-    )
+    hues: dict[str | None, str] = {
+        namespace: f" h{number % COLOURS}" for number, namespace in enumerate(graph.namespaces)
+    }
+    numbered = sorted(enumerate(graph.edges), key=lambda item: bool(item[1].label.unexpected))
+    boxes = made.boxes
     return {
-        "title": graph.title,
         "graph": graph,
-        "width": max(made.width, 320),
-        "height": max(made.height, 60),
-        "blocks": made.blocks,
-        "arrows": arrows,
-        "tips": [{"css": _css(label), "path": _tip(x, y, label.verdict)} for x, y, label in tips],
-        "is_bold": len(arrows) <= MOST_BOLD,
-        "is_clickable": len(arrows) <= MOST_WIDE,
-        "css": _css,
-        "pin_text": lambda label: _MARKS[label.verdict] + label.text,
-        "members": lambda node: listed(node.members, 12),
+        "layout": made,
+        "arrows": [
+            (number, edge, hues.get(_home(graph, edge.source), ""), routes.path(edge))
+            for number, edge in numbered
+        ],
+        # One for the arrows that end at a pin, however many there are.
+        "tips": dict.fromkeys(
+            (boxes[e.target].x, boxes[e.target].pin_y(e.label), e.label) for e in graph.edges
+        ),
+        "is_bold": len(graph.edges) <= MOST_BOLD,
+        "is_clickable": len(graph.edges) <= MOST_WIDE,
+        "marks": _MARKS,
+        "listed": listed,
         "cut": _cut,
     }
 
 
-def _css(label: ArrowLabel) -> str:
-    return f"{label.verdict.value}{' unexpected' if label.unexpected else ''}"
-
-
-def _hue(graph: Graph, edge: Edge, hues: dict[str, int]) -> str:
-    source = edge.source
-    namespace = graph.nodes[source.node].namespace if source.node is not None else source.namespace
-    return "" if namespace is None else f" h{hues.get(namespace, 0)}"
-
-
-def _arrow_text(graph: Graph, edge: Edge) -> str:
-    """ "frontend/web to backend/api: 8080 allowed"."""
-    unexpected = f" ({edge.label.unexpected})" if edge.label.unexpected else ""
-    ends = f"{graph.name(edge.source)} to {graph.name(edge.target)}"
-    return f"{ends}: {', '.join(edge.label.ports)} {_WORDS[edge.label.verdict]}{unexpected}"
-
-
-def _tip(x: int, y: int, verdict: Verdict) -> str:
-    """The head of the arrows that end at a pin: one, however many arrows there are."""
-    return {
-        Verdict.ALLOW: f"M{x - 7},{y - 4}l8,4l-8,4z",
-        Verdict.DENY: f"M{x - 8},{y - 4}l8,8m0,-8l-8,8",
-        Verdict.UNKNOWN: f"M{x - 8},{y}a4,4 0 1,0 8,0a4,4 0 1,0 -8,0",
-    }[verdict]
+def _home(graph: Graph, anchor: Anchor) -> str | None:
+    return graph.nodes[anchor.node].namespace if anchor.node is not None else anchor.namespace
 
 
 def _cut(text: str, room: int, width: float) -> str:
