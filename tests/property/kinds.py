@@ -79,7 +79,12 @@ CLIENT_PORTS = ((1, 65535), (53, 53), (32768, 60999), (40000, 50000))
 
 def random_mixed(rng: Random, shape: Shape = MIXED) -> Cluster:
     """A cluster with policies of all kinds; the same for the same state of `rng`."""
-    cluster = replace(random_pods(rng, shape), tiers=shuffled(rng, (*STANDARD_TIERS, *TIERS)))
+    return mixed(rng, random_pods(rng, shape), shape)
+
+
+def mixed(rng: Random, cluster: Cluster, shape: Shape) -> Cluster:
+    """The cluster with policies of all kinds, and what they refer to; of the pods, the accounts change."""
+    cluster = replace(cluster, tiers=shuffled(rng, (*STANDARD_TIERS, *TIERS)))
     pods = {ref: replace(pod, service_account=rng.choice(ACCOUNTS)) for ref, pod in cluster.pods.items()}
     names = sorted(cluster.namespaces)
     cluster = replace(

@@ -144,7 +144,7 @@ def _disjoint(elements: Iterable[str]) -> None:
 
 def passes(cluster: Cluster, flows: Iterable[Flow]) -> Iterator[tuple[Flow, bool]]:
     """Whether the lab's rules let flows pass: those between pods with addresses and addresses outside."""
-    compiler = Compiler(_state(cluster), (4, 6))
+    compiler = Compiler(state_of(cluster), (4, 6))
     links = {ref: f"p{number}" for number, ref in enumerate(cluster.pods)}
     rules = _Rules(compiler.node(links))
     for flow in flows:
@@ -171,7 +171,7 @@ def _addresses(cluster: Cluster, end: End) -> Mapping[int, Address]:
     return {} if pod is None or pod.host_network else {a.version: a for a in reversed(pod.addresses)}
 
 
-def _state(cluster: Cluster) -> NetworkState:
+def state_of(cluster: Cluster) -> NetworkState:
     """The cluster as the lab's control plane would hand it on."""
     accounts = cluster.service_accounts
     members = {
@@ -180,7 +180,7 @@ def _state(cluster: Cluster) -> NetworkState:
             labels_of_pod(ref.namespace, pod.service_account, pod.labels),
             pod.addresses,
             pod.ports,
-            "n1",
+            pod.node or "n1",
             pod.host_network,
             account=pod.service_account,
             account_labels=labels_of_account(
