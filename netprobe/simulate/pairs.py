@@ -19,14 +19,14 @@ from netprobe.simulate.overview import Overview, overview
 from netprobe.simulate.profile import CALICO, Profile
 from netprobe.simulate.question import Question, flow
 
-MOST_KEPT = 500_000  # answers for pairs of groups, some 300 bytes each
+MOST_KEPT = 500_000  # answers for pairs of groups, some 300 bytes each; else those of one group at a time
 
 Answer: TypeAlias = tuple[tuple[Flow, Decision], ...]
 """The decisions for a pair: one, or two if its families differ."""
 
 
 class _Column(NamedTuple):
-    """A destination on one port. `shared`: its group and port as one number, if its answers are shared."""
+    """A destination on one port. `shared`: a number for its group and port, if its answers are shared."""
 
     destination: End
     asked: PortNumber
@@ -58,18 +58,19 @@ class AllPairs:
         groups = self._groups()
         columns = list(self._columns(groups))
         itself = {column.destination: column.destination for column in columns}
+        answers = len(set(groups.values())) * len({column.shared for column in columns} - {None})
+        sources = self.question.sources
+        if answers > MOST_KEPT:
+            sources = tuple(sorted(sources, key=lambda end: groups.get(end, -1)))
         known: dict[int, dict[int, Answer]] = {}
-        kept = 0
-        for source in self._sources(groups):
+        for source in sources:
             one = groups.get(source)
-            if kept > MOST_KEPT:
-                known, kept = {}, 0
+            if answers > MOST_KEPT and one not in known:
+                known.clear()
             mine = known.setdefault(one, {}) if one is not None else None
-            before = len(mine or ())
             for destination, (like, decision) in self._cells(source, itself.get(source), columns, mine):
                 if not changed_only or decision.verdict is not Verdict.ALLOW:
                     yield Flow(source, destination, like.port, like.protocol, like.family, like.via), decision
-            kept += len(mine or ()) - before
 
     def _cells(
         self, source: End, itself: End | None, columns: Sequence[_Column], known: dict[int, Answer] | None
@@ -92,19 +93,12 @@ class AllPairs:
                 yield destination, one
 
     def _columns(self, groups: dict[End, int]) -> Iterator[_Column]:
-        numbers: dict[PortNumber, int] = {}
-        size = len(self.evaluation.groups)
+        numbers: dict[tuple[int, PortNumber], int] = {}
         for destination in self.question.destinations:
             group = groups.get(destination)
             for asked in self.question.ports_of(destination):
-                number = numbers.setdefault(asked, len(numbers))
-                yield _Column(destination, asked, None if group is None else number * size + group)
-
-    def _sources(self, groups: dict[End, int]) -> Sequence[End]:
-        sources = self.question.sources
-        if len(set(groups.values())) ** 2 * len(self.question.ports or (0,)) <= MOST_KEPT:
-            return sources
-        return sorted(sources, key=lambda end: groups.get(end, -1))
+                shared = None if group is None else numbers.setdefault((group, asked), len(numbers))
+                yield _Column(destination, asked, shared)
 
     def _groups(self) -> dict[End, int]:
         """The group of each end that is a pod with an address of its own."""

@@ -161,15 +161,13 @@ class Peers:
 
 
 def sees_sets(entry: Peer) -> bool:
-    """Whether network sets may matter to a peer."""
+    """Whether a peer may match an end by a network set around it, and not itself."""
     match entry:
         case PodPeer(sets=sets):
             return sets is not False
         case AllPeers(peers):
             return any(map(sees_sets, peers))
-        case NotPeer(peer):
-            return sees_sets(peer)
-        case _:
+        case _:  # what does not match is the same, whether the port has a name or a number
             return False
 
 

@@ -1,6 +1,6 @@
 """NetworkPolicy to record and back, and its validation.
 
-Defaults are in tests/semantics/test_default.py, from the manifest to the verdict.
+Defaults are in tests/semantics/test_manifests.py, from the manifest to the verdict.
 """
 
 from __future__ import annotations

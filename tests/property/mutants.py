@@ -228,15 +228,12 @@ def _campaign(trials: Trials, todo: Sequence[Mutant], out: TextIO) -> int:
     return found["survived"] + found["listed, but killed"]
 
 
-class _FailedError(Exception):
-    pass
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """End a test that fails at once: the report of it costs more than most tests."""
-    if call.excinfo is not None and not issubclass(call.excinfo.type, pytest.skip.Exception):
-        raise _FailedError from call.excinfo.value
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+    """A report without a traceback, which would cost more than most tests."""
+    if call.excinfo is None or issubclass(call.excinfo.type, pytest.skip.Exception):
+        return None
+    return pytest.TestReport(item.nodeid, item.location, {}, "failed", "failed", "call")
 
 
 class Trials:
@@ -311,11 +308,8 @@ class Trials:
     def _passes(self, number: int, following: int | None) -> bool:
         item = self.items[number]
         nextitem = None if following is None else self.items[following]
-        try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        except _FailedError:
-            return False
-        return True
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        return not self._session.testsfailed
 
     def _fork(self, work: Callable[[], _T]) -> _T | None:
         """What a function returns in a forked process; None if that does not end."""

@@ -347,6 +347,12 @@ ROWS = (
         ("a/x -> ALLOW", "a/x -> a/p 81 DENY"),
     ),
     Row(
+        "28 destination",
+        "the destination of ingress narrows the pods of the policy",
+        "{gnp: p, selector: all(), ingress: [{action: Allow, destination: {selector: app == 'p'}}]}",
+        ("a/x -> ALLOW", "a/x -> a/q DENY"),
+    ),
+    Row(
         "29 set",
         "a name excludes no port of a pod that only a set around it matches",
         AROUND_Q + partners("notPorts: [web]"),
@@ -381,7 +387,7 @@ ROWS = (
             f"{number} own",
             "the same for the destination of ingress",
             AROUND_P
-            + f"{{gnp: p, {ON_P}, ingress: [{{action: Allow, protocol: TCP, destination: "
+            + f"{{gnp: p, {ON_P}, ingress: [{{action: Allow, protocol: TCP, {X}, destination: "
             + f"{{selector: role == 'partner', {ports}}}}}]}}",
             (f"a/x -> {verdict}", f"a/x -> a/p 81 {other}"),
         )

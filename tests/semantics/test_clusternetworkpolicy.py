@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from netprobe.model.cluster import Cluster, Node
-from netprobe.model.policy import NetworkSet, Policy, PolicyRef, Unsimulated
+from netprobe.model.policy import Action, NetworkSet, Policy, PolicyRef, PortRange, Unsimulated
 from netprobe.policies.kinds import BY_KEY
 from netprobe.simulate import ANTREA, CALICO, CILIUM, KUBE_NETWORK_POLICIES, Profile
+from netprobe.simulate.doubt import Doubt
 from tests.semantics.stage import NODES, also, app, decide, marks, param, pod, policy, rule, stage
 
 KNP = KUBE_NETWORK_POLICIES
@@ -133,6 +134,38 @@ def test_a_network_policy_of_the_other_direction(profile: Profile, expected: str
     assert marks(stage(BASELINE, OTHER_WAY), TO_X_A, profile) == expected
 
 
+NOBODY = "{namespaces: {matchLabels: {team: nobody}}}"
+TIED = [
+    cnp(ingress("Deny", EVERYBODY), tier="Baseline"),
+    cnp(ingress("Accept", TEAM_TWO), name="q", tier="Baseline"),
+]
+LATE_PORTS = replace(rule(), action=Action.DENY, source_ports=(PortRange(first=40000, last=50000),))
+REASONS = [
+    param(TIED, None, Doubt.TIE, id="a tie"),
+    param([*TIED, OTHER_WAY], None, Doubt.BASELINE, id="a tie of policies that are hidden"),
+    param([cnp(ingress("Deny", "{future: {}}")), cnp(ingress("Deny", NOBODY), name="q"), OTHER_WAY], BASELINE, Doubt.UNKNOWN_PEER, id="an unknown peer beside a tie that decides nothing"),
+    param([cnp(ingress("Deny", NOBODY)), cnp(ingress("Deny", NOBODY), name="q")], replace(cnp("ingress: []", priority=6), ingress=(LATE_PORTS,)), Doubt.SOURCE_PORT, id="ports of clients beside it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("policies", "last", "reason"), REASONS)
+def test_the_reason_is_what_makes_the_difference(
+    policies: list[Policy], last: Policy | None, reason: Doubt
+) -> None:
+    cluster = stage(*policies, *([last] if last else []))
+    assert decide(cluster, "y/a -> x/a 80", KNP).undefined == reason.value
+
+
+def test_a_tie_of_a_named_port_is_that_of_the_pods_that_have_it() -> None:
+    named = ingress("Accept", TEAM_TWO, more=", protocols: [{destinationNamedPort: web}]")
+    tied = [
+        cnp(rules, name=name, subject="{namespaces: {matchLabels: {team: one}}}")
+        for name, rules in (("p", named), ("q", ingress("Deny", EVERYBODY)))
+    ]
+    flows = ["y/a -> x/a 80", "y/a -> x/b 80", "y/a -> x/b 81", "y/a -> x/e 80", "z/a -> x/e 80"]
+    assert marks(stage(*tied), flows, KNP) == ".! X .! .! X"
+
+
 @pytest.mark.parametrize(("profile", "mark"), [(CALICO, "X! X"), (KNP, ".! X")], ids=["calico", "others"])
 def test_it_counts_for_the_pods_that_it_selects(profile: Profile, mark: str) -> None:
     everywhere = cnp(ingress("Deny", EVERYBODY), tier="Baseline", subject=EVERYBODY)
@@ -157,8 +190,7 @@ def test_a_network_policy_of_both_directions_hides_nothing() -> None:
 @pytest.mark.parametrize("profile", [CALICO, KNP], ids=lambda profile: profile.name)
 def test_a_baseline_policy_of_other_pods_leaves_nothing_open(profile: Profile) -> None:
     """x/a has a NetworkPolicy for ingress only, and no Baseline policy that it could hide for egress."""
-    nobody = "{namespaces: {matchLabels: {team: none}}}"
-    both_ways = f"{ingress('Deny', nobody)}\n{egress('Deny', nobody)}"
+    both_ways = f"{ingress('Deny', NOBODY)}\n{egress('Deny', NOBODY)}"
     cluster = stage(cnp(both_ways, tier="Baseline", subject=TEAM_TWO), ISOLATES)
     assert marks(cluster, ["x/a -> y/a 80"], profile) == "."
 
@@ -178,11 +210,25 @@ def test_a_peer_of_a_newer_definition_fails_closed(action: str, expected: str, p
     assert marks(stage(*policies), TO_X_A, profile) == expected
 
 
-@pytest.mark.parametrize(("profile", "expected"), [(CALICO, "X!"), (KNP, ".")], ids=["calico", "others"])
-def test_on_calico_a_namespaces_peer_matches_network_sets(profile: Profile, expected: str) -> None:
-    office = NetworkSet("y", "office", {}, (ip_network("203.0.113.0/24"),))
-    cluster = replace(stage(cnp(ingress("Deny", TEAM_TWO))), network_sets=(office,))
-    assert marks(cluster, ["out -> x/a 80"], profile) == expected
+SETS = [  # the namespace of the set, the peer, the marks with Calico and others
+    ("y", TEAM_TWO, "X! ."),
+    ("x", TEAM_TWO, ". ."),
+    ("y", EVERYBODY, "X! ."),
+    ("", EVERYBODY, ". ."),
+]
+
+
+@pytest.mark.parametrize(("namespace", "peer", "expected"), SETS)
+def test_on_calico_a_namespaces_peer_matches_network_sets(namespace: str, peer: str, expected: str) -> None:
+    office = NetworkSet(namespace, "office", {}, (ip_network("203.0.113.0/24"),))
+    cluster = replace(stage(cnp(ingress("Deny", peer))), network_sets=(office,))
+    assert " ".join(marks(cluster, ["out -> x/a 80"], profile) for profile in (CALICO, KNP)) == expected
+
+
+def test_of_a_node_without_an_object_the_name_is_known() -> None:
+    names = (f"{{nodes: {{matchLabels: {{kubernetes.io/hostname: {name}}}}}}}" for name in ("n1", "n2"))
+    found = [marks(stage(cnp(egress("Deny", peer))), ["x/a -> 172.31.255.2 80"], KNP) for peer in names]
+    assert found == [".!", "X!"]
 
 
 def test_pods_on_their_nodes_network_are_neither_subjects_nor_peers() -> None:

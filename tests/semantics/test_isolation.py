@@ -1,4 +1,4 @@
-"""Who is isolated, and how policies add up. The subject is x/a; its peers are the columns."""
+"""Both sides of a flow, and the causes of a decision. Who is isolated: tests/lab/fabric/test_semantics.py."""
 
 from __future__ import annotations
 
@@ -9,65 +9,8 @@ from netprobe.model.policy import Direction, PodPeer, Policy
 from netprobe.model.verdict import Effect
 from tests.semantics.stage import app, block, decide, facing, marks, param, policy, rule, stage, toward
 
-PEERS = "x/b x/n y/a out"
-OPEN, CLOSED = ". . . .", "X X X X"
-ALL = Selector()
-A = app("a")
-I, E = Direction.INGRESS, Direction.EGRESS  # noqa: E741 - the two columns' names
-
 FROM_B = PodPeer(app("b"))
-FROM_Y = PodPeer(ALL, Selector.of({"team": "two"}))
-
-WHO = [  #                                                             into x/a   out of x/a
-    param([], OPEN, OPEN, id="no policy selects the pod: not isolated, everything passes"),
-    param(
-        [policy("x/p", A, ingress=())], CLOSED, OPEN, id="ingress: [] - isolated for ingress, nothing allowed"
-    ),
-    param(
-        [policy("x/p", A, egress=())], OPEN, CLOSED, id="egress: [] - isolated for egress, nothing allowed"
-    ),
-    param([policy("x/p", A, ingress=(), egress=())], CLOSED, CLOSED, id="both empty: isolated in both"),
-    param(
-        [policy("x/p", ingress=[rule()])], OPEN, OPEN, id="ingress: [{}] - everything, external sources too"
-    ),
-    param([policy("x/p", egress=[rule()])], OPEN, OPEN, id="egress: [{}] - everything, external ones too"),
-    param([policy("x/p", A, ingress=(), egress=[rule()])], CLOSED, OPEN, id="the directions are separate"),
-    param(
-        [policy("y/p", ingress=(), egress=())], ". . X .", ". . X .", id="a policy of y selects no pod of x"
-    ),
-    param([policy("x/p", A, ingress=())], CLOSED, OPEN, id="a policy that selects the pod isolates it"),
-    param(
-        [policy("x/p", app("b"), ingress=())], OPEN, "X . . .", id="one that selects its neighbour does not"
-    ),
-    param([policy("x/p", ingress=())], CLOSED, "X X . .", id="podSelector {}: every pod of the namespace"),
-    param([policy("x/p", A, ingress=[rule([FROM_B])])], ". X X X", OPEN, id="what no rule allows is denied"),
-    param(
-        [policy("x/p", A, ingress=[rule([FROM_B])]), policy("x/q", A, ingress=[rule([FROM_Y])])],
-        ". X . X",
-        OPEN,
-        id="several policies select one pod: union of what they allow",
-    ),
-    param(
-        [policy("x/p", A, ingress=()), policy("x/q", A, ingress=[rule([FROM_B])])],
-        ". X X X",
-        OPEN,
-        id="there is no deny rule: an empty policy takes nothing away",
-    ),
-    param(
-        [policy("x/p", A, ingress=[rule([FROM_B]), rule([FROM_Y])])],
-        ". X . X",
-        OPEN,
-        id="several rules of one policy: union",
-    ),
-]
-
-
-@pytest.mark.parametrize(("policies", "into", "out_of"), WHO)
-def test_who_is_isolated(policies: list[Policy], into: str, out_of: str) -> None:
-    cluster = stage(*policies)
-    assert marks(cluster, toward(I, "x/a", PEERS)) == into
-    assert marks(cluster, toward(E, "x/a", PEERS)) == out_of
-
+FROM_Y = PodPeer(Selector(), Selector.of({"team": "two"}))
 
 BOTH_SIDES = [
     param([], [], ".", id="neither side isolated: passes"),
@@ -109,7 +52,7 @@ def test_a_decision_names_every_cause_on_both_sides(direction: Direction) -> Non
         facing(direction, "x/other", app("b")),
     )
     decision = decide(cluster, toward(direction, "x/a", "y/a")[0])
-    side = decision.ingress if direction is I else decision.egress
+    side = decision.ingress if direction is Direction.INGRESS else decision.egress
     assert [(str(cause.policy), cause.effect, cause.rule) for cause in side.isolating] == [
         ("x/a-first", Effect.ISOLATES, None),
         ("x/b-second", Effect.ISOLATES, None),

@@ -1,4 +1,4 @@
-"""Who a rule's peers are. The subject is x/a, the peers are the columns; a row holds for both directions."""
+"""Which ends selectors and Services mean, as peers and as subjects; see also test_manifests.py."""
 
 from __future__ import annotations
 
@@ -6,72 +6,13 @@ import pytest
 
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.flow import ServiceRef
-from netprobe.model.labels import EVERYTHING, NAME_LABEL, Operator, Requirement, Selector
-from netprobe.model.policy import AllPeers, AnyPeer, Direction, NotPeer, Peer, PodPeer, ServicePeer
+from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
+from netprobe.model.policy import AllPeers, Direction, NotPeer, Peer, PodPeer, ServicePeer
 from tests.semantics.stage import app, block, expression, facing, marks, param, policy, rule, stage, toward
 
-PEERS = "x/b x/e x/n y/a y/b z/a out"
-ONE, TWO = Selector.of({"team": "one"}), Selector.of({"team": "two"})
+ONE = Selector.of({"team": "one"})
 A = app("a")
 B = app("b")
-
-PEER = [  #                                                         x/b e n y/a b z/a out
-    param([AnyPeer()], ". . . . . . .", id="no from/to, or []: every peer, external addresses included"),
-    param([PodPeer(B)], ". X X X X X X", id="podSelector alone: pods of the policy's own namespace"),
-    param(
-        [PodPeer(EVERYTHING)], ". . . X X X X", id="podSelector {}: everything of the policy's own namespace"
-    ),
-    param(
-        [PodPeer(EVERYTHING, TWO)],
-        "X X X . . X X",
-        id="namespaceSelector alone: all pods of those namespaces",
-    ),
-    param([PodPeer(B, TWO)], "X X X X . X X", id="both in ONE peer: AND"),
-    param([PodPeer(B), PodPeer(EVERYTHING, TWO)], ". X X . . X X", id="in TWO peers: OR"),
-    param(
-        [PodPeer(EVERYTHING, EVERYTHING)],
-        ". . . . . . X",
-        id="namespaceSelector {}: all pods, nothing outside",
-    ),
-    param(
-        [PodPeer(B, EVERYTHING)],
-        ". X X X . X X",
-        id="namespaceSelector {} with a podSelector: those everywhere",
-    ),
-    param([PodPeer(A)], "X X X X X X X", id="absent is not {}: without namespaceSelector y/a does not match"),
-    param(
-        [PodPeer(A, ONE)], "X X X X X X X", id="a namespaceSelector that holds for the own namespace alone"
-    ),
-    param(
-        [PodPeer(EVERYTHING, Selector.of({NAME_LABEL: "z"}))],
-        "X X X X X . X",
-        id="kubernetes.io/metadata.name is on every namespace, always its name",
-    ),
-    param(
-        [PodPeer(EVERYTHING, expression("team", Operator.DOES_NOT_EXIST))],
-        "X X X X X . X",
-        id="a namespace without the label",
-    ),
-    param([PodPeer(app("none"))], "X X X X X X X", id="a selector that no pod matches"),
-    param(
-        [PodPeer(EVERYTHING, app("a"))],
-        "X X X X X X X",
-        id="namespaceSelector looks at namespaces, not at pods",
-    ),
-    param([PodPeer(TWO, TWO)], "X X X X X X X", id="podSelector looks at pods, not at namespaces"),
-    param([block("10.244.1.0/28")], ". . X X X X X", id="ipBlock: addresses inside, pods' too"),
-    param(
-        [PodPeer(B), block("203.0.113.0/24")], ". X X X X X .", id="a selector and a block in two peers: OR"
-    ),
-]
-
-
-@pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize(("peers", "expected"), PEER)
-def test_peers(direction: Direction, peers: list[Peer], expected: str) -> None:
-    cluster = stage(facing(direction, "x/p", A, rule(peers)))
-    assert marks(cluster, toward(direction, "x/a", PEERS)) == expected
-
 
 S = ServiceRef("x", "s")
 BEHIND, ON_PORTS = ServicePeer(S), ServicePeer(S, on_ports=True)

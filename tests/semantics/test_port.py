@@ -12,7 +12,6 @@ from tests.semantics.stage import (
     WEB,
     also,
     app,
-    block,
     facing,
     marks,
     param,
@@ -61,26 +60,6 @@ def test_ports(direction: Direction, ports: list[Port], expected: str) -> None:
 
 
 TO = ["y/a -> x/a 80", "y/a -> x/a 81", "y/a -> x/b 80", "y/a -> x/b 81"]
-FROM = ["x/n -> x/a 80", "x/n -> x/a 81", "x/n -> x/b 80", "x/n -> x/b 81"]
-
-
-def test_a_named_port_may_differ_from_pod_to_pod_ingress() -> None:
-    assert marks(stage(policy("x/p", ingress=[rule(ports=[NamedPort("web")])])), TO) == ". X X ."
-
-
-def test_a_named_port_is_looked_up_on_the_destination_egress() -> None:
-    """The subject calls 80 "web"; x/b, to which it talks, calls 81 so."""
-    assert marks(stage(policy("x/p", egress=[rule(ports=[NamedPort("web")])])), FROM) == ". X X ."
-
-
-def test_a_named_port_never_matches_an_external_address() -> None:
-    cluster = stage(policy("x/p", egress=[rule(ports=[NamedPort("web")])]))
-    assert marks(cluster, ["x/a -> out 80", "x/a -> y/a 80"]) == "X ."
-
-
-def test_a_named_port_of_an_ingress_rule_lets_external_sources_in() -> None:
-    cluster = stage(policy("x/p", ingress=[rule(ports=[NamedPort("web")])]))
-    assert marks(cluster, ["out -> x/a 80", "out -> x/a 81"]) == ". X"
 
 
 def test_one_name_on_two_ports_of_a_pod_opens_both() -> None:
@@ -102,31 +81,6 @@ def test_pods_that_differ_in_a_named_port_alone_are_distinguished() -> None:
         ),
     )
     assert marks(cluster, [*TO, "y/a -> x/e 80", "y/a -> x/e 81"]) == ". X X . X X"
-
-
-def test_ports_belong_to_the_peers_of_their_own_rule() -> None:
-    cluster = stage(
-        policy(
-            "x/p",
-            app("a"),
-            ingress=[
-                rule([PodPeer(app("b"))], [PortRange(TCP, 80, 80)]),
-                rule([block("203.0.113.0/24")], [PortRange(TCP, 81, 81)]),
-            ],
-        )
-    )
-    asked = ["x/b -> x/a 80", "x/b -> x/a 81", "out -> x/a 80", "out -> x/a 81"]
-    assert marks(cluster, asked) == ". X X ."
-
-
-def test_each_peer_of_a_rule_goes_with_all_its_ports() -> None:
-    ports = [PortRange(TCP, 80, 81), PortRange(TCP, 90, 91)]
-    cluster = stage(
-        policy("x/p", app("a"), ingress=[rule([PodPeer(app("b")), block("203.0.113.0/24")], ports)])
-    )
-    for source in ("x/b", "out"):
-        asked = [f"{source} -> x/a {port}" for port in (79, 80, 81, 82, 90, 91, 92)]
-        assert marks(cluster, asked) == "X . . X . . X"
 
 
 def test_ports_belong_to_the_peers_of_their_own_policy() -> None:

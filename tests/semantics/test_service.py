@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
-from netprobe.model.cluster import Service, ServicePort
+from netprobe.model.cluster import ManualEndpoint, Service, ServicePort
 from netprobe.model.flow import Family, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import NamedPort, Peer, PodPeer, Policy, PortRange
@@ -144,6 +145,15 @@ def test_a_flow_that_ends_nowhere_is_neither_allowed_nor_denied(one: Service, po
     decision = decide(stage(policy("x/p", ingress=(), egress=()), services=[one]), f"x/a -> svc:x/s {port}")
     assert (decision.verdict, decision.reason) == (Verdict.UNKNOWN, reason)
     assert decision.backends == ()
+
+
+def test_endpoints_that_are_managed_manually_have_protocols_and_families() -> None:
+    known = (("203.0.113.5", TCP), ("203.0.113.6", UDP), ("2001:db8::5", TCP))
+    endpoints = tuple(ManualEndpoint(ip_address(address), 81, protocol) for address, protocol in known)
+    manual = replace(service(ServicePort(8000, 81), selector={}), endpoints=endpoints)
+    assert ends(decide(stage(services=[manual]), flow("x/a -> svc:x/s 8000", family=4))) == [
+        "203.0.113.5:81 ."
+    ]
 
 
 def test_a_pod_that_is_not_ready_is_no_endpoint() -> None:

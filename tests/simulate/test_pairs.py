@@ -266,11 +266,39 @@ def test_decisions_are_made_as_they_are_read() -> None:
     assert all_pairs.question.size == 400 * 399
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_what_is_not_kept_is_decided_again(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = read_question(cluster(seed, pods=14), ports=[(80, TCP)])
-    decisions = list(AllPairs(question).decisions())
-    monkeypatch.setattr("netprobe.simulate.pairs.MOST_KEPT", 3)
-    again = list(AllPairs(question).decisions())
-    assert [flow for flow, _ in again] != [flow for flow, _ in decisions], "sources of a group come together"
-    assert dict(again) == dict(decisions)
+KEPT = [(9, "0 1 2 3 4 5"), (8, "0 3 1 4 2 5")]
+
+
+@pytest.mark.parametrize(("most", "order"), KEPT, ids=["all answers are kept", "those of one group"])
+def test_a_pair_of_groups_is_decided_once(most: int, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six pods in three groups, and one on its node's network, which shares no answers."""
+    pods = {p.ref: p for p in (*(pod(i, "x") for i in range(6)), pod(6, "x", host=True))}
+    by_app = Policy(
+        PolicyRef("x", "p"), ingress=tuple(Rule((PodPeer(Selector.of({"app": a})),)) for a in "ab")
+    )
+    of = Cluster({"x": Namespace("x", {})}, pods, (by_app,))
+    monkeypatch.setattr("netprobe.simulate.pairs.MOST_KEPT", most)
+    all_pairs = AllPairs(read_question(of, ports=[(80, TCP)]))
+    simulator, asked = Simulator(of), list[Flow]()
+
+    def decide(flow: Flow) -> Decision:
+        asked.append(flow)
+        return simulator.decide(flow)
+
+    monkeypatch.setattr(all_pairs.simulator, "decide", decide)
+    decisions = list(all_pairs.decisions())
+    assert dict(decisions) == {flow: simulator.decide(flow) for flow, _ in decisions}
+    host = PodRef("x", "p6")
+    assert len([flow for flow in asked if host not in {flow.source, flow.destination}]) == 9
+    sources = dict.fromkeys(flow.source for flow, _ in decisions if flow.source != host)
+    assert " ".join(str(source)[-1] for source in sources) == order
+
+
+def test_a_reason_names_its_own_ends() -> None:
+    four = [pod(i, "x") for i in (0, 3)]
+    six = replace(pod(6, "x"), addresses=(IPv6Address("fd00::7"),))
+    of = Cluster({"x": Namespace("x", {})}, {p.ref: p for p in (*four, six)})
+    decisions = AllPairs(read_question(of, sources=["x/p0", "x/p3"], destinations=["x/p6"])).decisions()
+    assert [decision.reason for _, decision in decisions] == [
+        f"x/{name} and x/p6 have no address family in common" for name in ("p0", "p3")
+    ]

@@ -22,7 +22,20 @@ from netprobe.model.objects import Object
 from tests.lab.fabric.inside import in_a_lab
 from tests.lab.fabric.probing import World, policy
 
-FLOWS = ["x/a>x/b", "y/a>x/b", "y/b>x/b", "z/a>x/b", "out/host>x/b", "x/b>y/a", "x/b>y/b", "x/b>out/host"]
+SERVES = ("web=80", "81", "53/UDP")
+PODS: list[tuple[Any, ...]] = [  # name, labels, node, ports
+    ("x/a", {"app": "a", "tier": "front"}, "n1", *SERVES),
+    ("x/b", {"app": "b"}, "n2", *SERVES),
+    ("y/a", {"app": "a"}, "n2", *SERVES),
+    ("y/b", {"app": "b"}, "n1", "80", "web=81", "53/UDP"),
+    ("z/a", {"app": "a", "tier": ""}, "n1", *SERVES),
+]
+NAMESPACES = {
+    name: {**labels, "kubernetes.io/metadata.name": name}
+    for name, labels in (("x", {"team": "x"}), ("y", {"team": "y"}), ("z", {}))
+}
+OTHERS = ("x/a", "y/a", "y/b", "z/a", "out/host")
+FLOWS = [(other, "x/b") for other in OTHERS] + [("x/b", other) for other in ("y/a", "y/b", "out/host")]
 SUBJECT = {"podSelector": {"matchLabels": {"app": "b"}}}
 APP_A = {"podSelector": {"matchLabels": {"app": "a"}}}
 TEAM_Y = {"namespaceSelector": {"matchLabels": {"team": "y"}}}
@@ -77,6 +90,8 @@ CASES: list[Case] = [
     ("spec {}: every pod of the namespace, ingress", [policy("x/p", {})], E, "X X X X X . . ."),
     ("policyTypes absent with an egress rule: both directions",
      [policy("x/p", {**SUBJECT, "egress": [{"to": [block(OUT)]}]})], E, "X X X X X X X ."),
+    ("policyTypes []: the same as absent",
+     [policy("x/p", {**SUBJECT, "policyTypes": []})], E, "X X X X X . . ."),
     ("policyTypes absent, egress []: ingress alone",
      [policy("x/p", {**SUBJECT, "egress": []})], E, "X X X X X . . ."),
     ("a section that policyTypes leaves out has no effect",
@@ -163,19 +178,11 @@ CASES: list[Case] = [
 
 async def build(network: LabNetwork, version: int = 4) -> World:
     world = World(network)
-    world.namespaces = {
-        "x": {"team": "x", "kubernetes.io/metadata.name": "x"},
-        "y": {"team": "y", "kubernetes.io/metadata.name": "y"},
-        "z": {"kubernetes.io/metadata.name": "z"},
-    }
-    serve = ("web=80", "81", "53/UDP")
-    await world.place("x/a", {"app": "a", "tier": "front"}, *serve, node="n1")
-    await world.place("x/b", {"app": "b"}, *serve, node="n2")
-    await world.place("y/a", {"app": "a"}, *serve, node="n2")
-    await world.place("y/b", {"app": "b"}, "80", "web=81", "53/UDP", node="n1")
-    await world.place("z/a", {"app": "a", "tier": ""}, *serve, node="n1")
+    world.namespaces = {name: dict(labels) for name, labels in NAMESPACES.items()}
+    for name, labels, node, *serves in PODS:
+        await world.place(name, labels, *serves, node=node)
     outside = "203.0.113.50" if version == 4 else "2001:db8::50"
-    await world.place("out/host", {"app": "a"}, *serve, external=[outside])
+    await world.place("out/host", {"app": "a"}, *SERVES, external=[outside])
     for ref in world.members:
         await network.start(ref)
     return world
@@ -188,6 +195,5 @@ async def test_semantics(network: LabNetwork) -> None:
     for sentence, policies, target, expected in CASES:
         await world.enforce(*policies)
         number, _, protocol = target.partition("/")
-        ends = (flow.split(">") for flow in FLOWS)
-        row = await world.row((a, b, int(number), protocol, 4) for a, b in ends)
-        assert row == expected, f"{sentence}: {' '.join(FLOWS)}"
+        row = await world.row((a, b, int(number), protocol, 4) for a, b in FLOWS)
+        assert row == expected, f"{sentence}: {FLOWS}"
