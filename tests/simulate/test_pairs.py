@@ -25,7 +25,7 @@ from netprobe.model.policy import (
     Rule,
     Subject,
 )
-from netprobe.model.verdict import Verdict
+from netprobe.model.verdict import Decision, Verdict
 from netprobe.simulate import AllPairs, Question, Simulator, read_question
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
