@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from tests.lint.helpers import documents, namespace, pod, policy
+from tests.lint.helpers import documents, namespace, pod, policy, service
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,6 @@ def running(name: str, address: str, phase: str = "Running", **labels: str) -> s
     return text.rstrip()[:-1] + f", status: {{phase: {phase}, podIPs: [{address}]}}}}\n"
 
 
-def service(name: str, spec: str, namespace: str = "shop") -> str:
-    metadata = f"{{name: {name}, namespace: {namespace}}}"
-    return f"{{apiVersion: v1, kind: Service, metadata: {metadata}, spec: {{{spec}}}}}\n"
-
-
 CLOSED = "policyTypes: [Ingress]"
 DNS = "{namespaceSelector: {}, podSelector: {matchLabels: {k8s-app: kube-dns}}}"
 TO_DNS = f"[{{to: [{DNS}], ports: [{{port: 53, protocol: UDP}}]}}]"
@@ -58,7 +53,7 @@ METRICS = "[{name: metrics, containerPort: 8099}]"
 PORT_80 = "[{containerPort: 80}]"
 SERVED = documents(
     pod("db", ports="[{containerPort: 8080}]", app="db"),
-    service("db", "selector: {app: db}, ports: [{port: 80, targetPort: 8080}]"),
+    service("selector: {app: db}, ports: [{port: 80, targetPort: 8080}]", name="db"),
     policy(
         "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: db}}}], "
         "ports: [{port: 80}]}]}",
@@ -144,9 +139,9 @@ SITUATIONS = {
         documents(
             pod("web", ports="[{containerPort: 8080}]", app="web"),
             service(
-                "web",
                 "type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: "
                 "30080}]",
+                name="web",
             ),
             policy(
                 "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24}}], ports: [{port: "
@@ -170,7 +165,7 @@ SITUATIONS = {
         documents(
             pod("new", ports="[{containerPort: 80, name: http}]", app="api"),
             pod("old", ports="[{containerPort: 8080, name: http}]", app="api"),
-            service("api", "selector: {app: api}, ports: [{port: 80, targetPort: http}]"),
+            service("selector: {app: api}, ports: [{port: 80, targetPort: http}]", name="api"),
             policy("{podSelector: {matchLabels: {app: api}}, ingress: [{ports: [{port: 80}]}]}"),
         ),
         {"203.0.113.7 > shop/new:80": "ALLOW", "203.0.113.7 > shop/old:8080": "DENY"},
@@ -193,9 +188,9 @@ SITUATIONS = {
     "the API server by a namespaceSelector": Situation(
         documents(
             service(
-                "kubernetes",
                 "clusterIP: 10.96.0.1, ports: [{name: https, port: 443, targetPort: 6443}]",
-                "default",
+                name="kubernetes",
+                namespace="default",
             ),
             "{apiVersion: v1, kind: Endpoints, metadata: {name: kubernetes, namespace: default}, "
             "subsets: [{addresses: "
@@ -252,7 +247,9 @@ SITUATIONS = {
         documents(
             running("db", "{ip: 10.0.0.8}", app="db"),
             running("cli", "{ip: 10.0.0.9}", app="cli"),
-            service("db", "clusterIP: None, selector: {app: db}, ports: [{port: 15432, targetPort: 5432}]"),
+            service(
+                "clusterIP: None, selector: {app: db}, ports: [{port: 15432, targetPort: 5432}]", name="db"
+            ),
             policy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]}"),
         ),
         {"shop/cli > svc:shop/db:15432": "DENY", "shop/cli > svc:shop/db:5432": "ALLOW"},
@@ -407,7 +404,7 @@ SITUATIONS = {
     ),
     "endpoints that people wrote": Situation(
         documents(
-            service("ext", "ports: [{name: https, port: 443, targetPort: 6443}]"),
+            service("ports: [{name: https, port: 443, targetPort: 6443}]", name="ext"),
             "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ext-1, namespace: shop, "
             "labels: {kubernetes.io/service-name: ext}}, addressType: IPv4, endpoints: [{addresses: "
             "[203.0.113.50]}], ports: [{name: https, port: 6443}]}\n",

@@ -11,56 +11,50 @@ from netprobe.manifests import load
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Action
 from netprobe.simulate import Simulator
+from tests.lint.helpers import documents, pod, policy
 
-POD = (
-    "---\napiVersion: v1\nkind: Pod\n"
-    "metadata: {{name: {name}, namespace: {space}, labels: {labels}}}\nspec: {spec}\n"
+PODS = documents(
+    pod("a", namespace="n", ports="[{containerPort: 80}]", app="web", tier="x"),
+    pod("b", namespace="n", app="db"),
+    pod("c", namespace="o", app="api"),
 )
-SPEC = "{containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}"
-POLICY = (
-    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: n}\nspec: "
-)
-PODS = "".join(
-    POD.format(name=name, space=space, labels=labels, spec=SPEC)
-    for name, space, labels in (
-        ("a", "n", "{app: web, tier: x}"),
-        ("b", "n", "{app: db}"),
-        ("c", "o", "{app: api}"),
-    )
-)
-DENY = POLICY.replace("name: p,", "name: deny,") + "{podSelector: {}, policyTypes: [Ingress, Egress]}\n"
+DENY = policy("{podSelector: {}, policyTypes: [Ingress, Egress]}", name="deny", namespace="n")
 
 
-def explained(folder: Path, text: str, source: str, destination: str) -> str:
+def advisor(folder: Path, *policies: str) -> Advisor:
     file = folder / "m.yaml"
-    file.write_text(text)
-    flow = Flow(PodRef.parse(source), PodRef.parse(destination), 80)
-    return "\n".join(lines(explain(Simulator(load([file]).cluster), flow)))
+    file.write_text(documents(PODS, *policies))
+    return Advisor(Simulator(load([file]).cluster))
 
 
+def explained(folder: Path, *policies: str) -> str:
+    return "\n".join(lines(explain(advisor(folder, *policies), Flow(PodRef("n", "b"), PodRef("n", "a"), 80))))
+
+
+def near(spec: str, namespace: str = "n") -> str:
+    return policy(spec, namespace=namespace)
+
+
+WEB = "podSelector: {matchLabels: {app: web}}"
+FRONT = "podSelector: {matchLabels: {app: web, role: front, zone: z}}"
 NEAR = [
     pytest.param(
-        DENY
-        + POLICY
-        + "{podSelector: {matchLabels: {app: web, role: front, zone: z}}, ingress: [{ports: [{port: 80}]}]}",
+        [DENY, near(f"{{{FRONT}, ingress: [{{ports: [{{port: 80}}]}}]}}")],
         "it does not select n/a, which has no label role and zone (wanted: role=front,zone=z)",
         id="all missing labels",
     ),
     pytest.param(
-        POLICY + "{podSelector: {matchLabels: {app: wbe}}}",
+        [near("{podSelector: {matchLabels: {app: wbe}}}")],
         "n/p [FILE] would close it, but it does not select n/a, which has app=web (wanted: app=wbe)",
         id="a typing mistake",
     ),
     pytest.param(
-        (POLICY + "{podSelector: {matchLabels: {app: web}}}").replace("namespace: n", "namespace: o"),
+        [near(f"{{{WEB}}}", "o")],
         "it selects pods app=web of its own namespace o, which has none; such pods are in n",
         id="another namespace",
     ),
     pytest.param(
-        DENY
-        + POLICY
-        + "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
-        + "ingress: [{ports: [{port: 443}]}]}",
+        [DENY, near(f"{{{WEB}, policyTypes: [Egress], ingress: [{{ports: [{{port: 443}}]}}]}}")],
         "n/p [FILE] would allow TCP 443, not TCP 80, but it has no effect on ingress: policyTypes does",
         id="a direction, and another port",
     ),
@@ -68,24 +62,18 @@ NEAR = [
 
 
 @pytest.mark.parametrize(("policies", "sentence"), NEAR)
-def test_what_is_missing_is_named(policies: str, sentence: str, tmp_path: Path) -> None:
-    text = explained(tmp_path, PODS + policies, "n/b", "n/a")
+def test_what_is_missing_is_named(policies: list[str], sentence: str, tmp_path: Path) -> None:
+    text = explained(tmp_path, *policies)
     for part in sentence.split("[FILE]"):
         assert part in text
 
 
 def test_what_selects_others_on_purpose_is_not_named(tmp_path: Path) -> None:
-    text = explained(
-        tmp_path,
-        PODS + DENY + POLICY + "{podSelector: {matchLabels: {app: db}}, ingress: [{}]}",
-        "n/b",
-        "n/a",
-    )
+    text = explained(tmp_path, DENY, near("{podSelector: {matchLabels: {app: db}}, ingress: [{}]}"))
     assert "n/p" not in text
 
 
-TIERS = """
----
+TIERS = """\
 apiVersion: policy.networking.k8s.io/v1beta1
 kind: ClusterNetworkPolicy
 metadata: {name: platform}
@@ -104,16 +92,14 @@ spec:
 
 
 def test_each_tier_says_what_it_does_and_what_it_would_do(tmp_path: Path) -> None:
-    file = tmp_path / "m.yaml"
-    file.write_text(PODS + TIERS)
-    advisor = Advisor(Simulator(load([file]).cluster))
-    passed = explain(advisor, Flow(PodRef("n", "b"), PodRef("n", "a"), 80)).sides[1]
+    tiers = advisor(tmp_path, TIERS)
+    passed = explain(tiers, Flow(PodRef("n", "b"), PodRef("n", "a"), 80)).sides[1]
     assert [(tier.name, tier.outcome, tier.reached) for tier in passed.tiers] == [
         ("Admin", Action.PASS, True),
         ("Baseline", Action.DENY, True),
     ]
     assert [rule.role for rule in passed.tiers[0].policies[0].rules] == [Role.PASSES, Role.SHADOWED]
-    ended = explain(advisor, Flow(PodRef("o", "c"), PodRef("n", "a"), 80))
+    ended = explain(tiers, Flow(PodRef("o", "c"), PodRef("n", "a"), 80))
     assert [(tier.outcome, tier.reached) for tier in ended.sides[1].tiers] == [
         (Action.DENY, True),
         (Action.DENY, False),

@@ -13,25 +13,11 @@ from netprobe.manifests import load
 from netprobe.model.flow import External, Flow, PodRef, Via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
+from tests.lint.helpers import calico, cluster, documents, pod, policy
 
 WEB, CART, DB = (PodRef("shop", name) for name in ("web", "cart", "db"))
-PODS = "".join(
-    f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: {ref.name}, namespace: {ref.namespace}, labels: {{app: {ref.name}}}}}
-spec: {{containers: [{{name: c, image: x, ports: [{{containerPort: 80}}]}}]}}
----"""
-    for ref in (WEB, CART, DB)
-)
-TIER = """
-apiVersion: projectcalico.org/v3
-kind: Tier
-metadata: {name: platform}
-spec: {order: 100}
----"""
-
-
+PODS = documents(*(pod(ref.name, ports="[{containerPort: 80}]", app=ref.name) for ref in (WEB, CART, DB)), "")
+TIER = calico("Tier", "{order: 100}", "platform") + "---\n"
 SOME = "{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: cart}}}}"
 EVERYONE = "{namespaces: {}}"
 
@@ -45,29 +31,18 @@ def cnp(
     section: str = "ingress",
     subject: str = SOME,
 ) -> str:
-    return f"""
-apiVersion: policy.networking.k8s.io/v1beta1
-kind: ClusterNetworkPolicy
-metadata: {{name: {name}}}
-spec: {{tier: {tier}, priority: {priority}, subject: {subject}, {section}: [{rules}]}}
----"""
+    made = cluster(f"{section}: [{rules}]", name, tier=tier, priority=priority, subject=subject)
+    return f"{made}---\n"
 
 
 def gnp(name: str, order: int, rules: str, selector: str = "all()", tier: str = "platform") -> str:
-    return f"""
-apiVersion: projectcalico.org/v3
-kind: GlobalNetworkPolicy
-metadata: {{name: {name}}}
-spec: {{tier: {tier}, order: {order}, selector: "{selector}", types: [Ingress], ingress: [{rules}]}}
----"""
+    spec = f'{{tier: {tier}, order: {order}, selector: "{selector}", types: [Ingress], ingress: [{rules}]}}'
+    return f"{calico('GlobalNetworkPolicy', spec, name)}---\n"
 
 
-NP_ALLOWS = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: cart, namespace: shop}
-spec: {podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{podSelector: {}}]}]}
----"""
+NP_ALLOWS = policy(
+    "{podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{podSelector: {}}]}]}", name="cart"
+)
 DENY_ALL = "{action: Deny, from: [{namespaces: {}}]}"
 ACCEPT_ALL = "{action: Accept, from: [{namespaces: {}}]}"
 DENY_WEB = "{action: Deny, protocol: TCP, source: {selector: app == 'web'}}"

@@ -51,6 +51,28 @@ def pod(name: str, *, namespace: str = "shop", ports: str = "[]", spec: str = ""
     )
 
 
+def service(spec: str, *, name: str = "a", namespace: str = "shop") -> str:
+    metadata = f"{{name: {name}, namespace: {namespace}}}"
+    return f"{{apiVersion: v1, kind: Service, metadata: {metadata}, spec: {{{spec}}}}}\n"
+
+
+def cluster(
+    rules: str, name: str = "c", *, tier: str = "Admin", priority: int = 10, subject: str = "{namespaces: {}}"
+) -> str:
+    """A ClusterNetworkPolicy with "ingress: […]" or "egress: […]"."""
+    return (
+        "{apiVersion: policy.networking.k8s.io/v1beta1, kind: ClusterNetworkPolicy, "
+        f"metadata: {{name: {name}}}, "
+        f"spec: {{tier: {tier}, priority: {priority}, subject: {subject}, {rules}}}}}\n"
+    )
+
+
+def calico(kind: str, spec: str, name: str) -> str:
+    home = "" if kind in {"Tier", "GlobalNetworkPolicy", "StagedGlobalNetworkPolicy"} else ", namespace: shop"
+    metadata = f"{{name: {name}{home}}}"
+    return f"{{apiVersion: projectcalico.org/v3, kind: {kind}, metadata: {metadata}, spec: {spec}}}\n"
+
+
 def documents(*parts: str) -> str:
     return "---\n".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.lint import Severity
-from tests.lint.helpers import documents, found, linted, namespace, pod, policy
+from tests.lint.helpers import calico, cluster, documents, found, linted, namespace, pod, policy, service
 
 LETTERS = {"e": Severity.ERROR, "w": Severity.WARNING, "n": Severity.NOTE}
 NS = "kubernetes.io/metadata.name"
@@ -38,27 +38,6 @@ def job(ports: str = "[]") -> str:
     )
     metadata = "{name: j, namespace: shop}"
     return f"{{apiVersion: batch/v1, kind: Job, metadata: {metadata}, spec: {{template: {template}}}}}\n"
-
-
-def service(spec: str) -> str:
-    return f"{{apiVersion: v1, kind: Service, metadata: {{name: a, namespace: shop}}, spec: {{{spec}}}}}\n"
-
-
-def cluster(
-    rules: str, name: str = "c", *, tier: str = "Admin", priority: int = 10, subject: str = "{namespaces: {}}"
-) -> str:
-    """A ClusterNetworkPolicy with "ingress: […]" or "egress: […]"."""
-    return (
-        "{apiVersion: policy.networking.k8s.io/v1beta1, kind: ClusterNetworkPolicy, "
-        f"metadata: {{name: {name}}}, "
-        f"spec: {{tier: {tier}, priority: {priority}, subject: {subject}, {rules}}}}}\n"
-    )
-
-
-def calico(kind: str, spec: str, name: str) -> str:
-    home = "" if kind in {"Tier", "GlobalNetworkPolicy", "StagedGlobalNetworkPolicy"} else ", namespace: shop"
-    metadata = f"{{name: {name}{home}}}"
-    return f"{{apiVersion: projectcalico.org/v3, kind: {kind}, metadata: {metadata}, spec: {spec}}}\n"
 
 
 def everyone(action: str, ports: str = "") -> str:
