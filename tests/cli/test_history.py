@@ -119,13 +119,9 @@ def test_the_page_of_a_folder_has_a_chart_for_each_suite_and_what_changed(
     assert text.count('<rect class="mismatch"') == 3
 
 
-def test_metrics_are_prometheus_text() -> None:
+def test_names_in_metrics_are_escaped() -> None:
     report = replace(unenforced(), cluster=ClusterInfo("cluster", 'a"b\\c', id="uid"))
     lines = "".join(FORMATS.render(report, "metrics")).splitlines()
     labels = r'suite="two-tier",cluster="a\"b\\c",cluster_id="uid"'
     assert f'netprobe_flows{{{labels},status="mismatch"}} 2' in lines
     assert f"netprobe_enforcing{{{labels}}} 0" in lines
-    assert f"netprobe_exit_status{{{labels}}} 1" in lines
-    assert any(line.startswith("netprobe_last_run_timestamp_seconds{") for line in lines)
-    samples = [line for line in lines if not line.startswith("#")]
-    assert all(line.rpartition(" ")[2].replace(".", "").isdigit() for line in samples)

@@ -157,6 +157,17 @@ def test_without_ports_those_that_the_destination_declares(
     ]
 
 
+def test_a_pod_to_itself_and_a_profile_for_which_blocks_contain_no_pods(
+    manifests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--port", "80", "--to", "shop/web", "--include-self", "--profile", "cilium")
+    _, document = as_json(capsys, "-f", manifests, *options)
+    assert verdicts(document) == [
+        "shop/web shop/web 80/TCP None allow",
+        "shop/cart shop/web 80/TCP None deny",
+    ]
+
+
 def test_a_suite_among_manifests_is_passed_over_with_a_hint(
     suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,1 +1,1 @@
-"""What is known from elsewhere than the simulator: files with answers, and validation by a real server."""
+"""What is known from elsewhere than the simulator: situations with answers, and what a server accepts."""

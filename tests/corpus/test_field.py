@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from tests.lint.helpers import documents, namespace, pod, policy, service
+from tests.manifest_text import documents, namespace, pod, policy, service
 
 
 @dataclass(frozen=True)

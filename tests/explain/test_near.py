@@ -11,7 +11,7 @@ from netprobe.manifests import load
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Action
 from netprobe.simulate import Simulator
-from tests.lint.helpers import documents, pod, policy
+from tests.manifest_text import documents, pod, policy
 
 PODS = documents(
     pod("a", namespace="n", ports="[{containerPort: 80}]", app="web", tier="x"),

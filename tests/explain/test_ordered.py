@@ -13,7 +13,7 @@ from netprobe.manifests import load
 from netprobe.model.flow import External, Flow, PodRef, Via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Simulator
-from tests.lint.helpers import calico, cluster, documents, pod, policy
+from tests.manifest_text import calico, cluster, documents, pod, policy
 
 WEB, CART, DB = (PodRef("shop", name) for name in ("web", "cart", "db"))
 PODS = documents(*(pod(ref.name, ports="[{containerPort: 80}]", app=ref.name) for ref in (WEB, CART, DB)), "")

@@ -11,38 +11,19 @@ import yaml
 
 from netprobe.cli import main
 from netprobe.suite import load
+from tests.manifest_text import documents, pod, policy
 from tests.scenarios import MANIFESTS, SCENARIOS, Scenario
 
 ZERO_TRUST = MANIFESTS / "zero-trust"
-CLUSTER = """
-apiVersion: v1
-kind: Pod
-metadata: {name: web, namespace: shop, labels: {app: web}}
-spec: {containers: [{name: main, ports: [{containerPort: 80}, {containerPort: 9100}]}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: api, namespace: shop}
-spec:
-  template:
-    metadata: {labels: {app: api}}
-    spec: {containers: [{name: main, ports: [{containerPort: 8080}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: pg, namespace: data, labels: {app: pg}}
-spec: {containers: [{name: main, ports: [{containerPort: 5432}]}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: pg, namespace: data}
-spec:
-  podSelector: {}
-  ingress:
-    - from:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}
-          podSelector: {matchLabels: {app: api}}
-"""
+SHOP = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}"
+API = f"{{{SHOP}, podSelector: {{matchLabels: {{app: api}}}}}}"
+POLICY = policy(f"{{podSelector: {{}}, ingress: [{{from: [{API}]}}]}}", name="pg", namespace="data")
+CLUSTER = documents(
+    pod("web", ports="[{containerPort: 80}, {containerPort: 9100}]", app="web"),
+    pod("api", ports="[{containerPort: 8080}]", app="api"),
+    pod("pg", namespace="data", ports="[{containerPort: 5432}]", app="pg"),
+    POLICY,
+)
 ALIKE = """
 apiVersion: netprobe/v1alpha1
 kind: ConnectivitySuite
@@ -132,7 +113,7 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
 
 def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = str(ZERO_TRUST / "suite.yaml")
-    (tmp_path / "p.yaml").write_text(CLUSTER[CLUSTER.rindex("---") :])
+    (tmp_path / "p.yaml").write_text(POLICY)
     for arguments, sentence in (
         ([], "no declaration given"),
         (["--from-cluster"], "no cluster given"),

@@ -14,21 +14,18 @@ from netprobe.impact import FlowChange, impact, read_snapshots, revise
 from netprobe.model.policy import PolicyRef
 from netprobe.report.impact import FORMATS
 from netprobe.report.style import Detail, Style
+from tests.manifest_text import calico, documents, pod, policy
 from tests.scenarios import MANIFESTS
 
 TWO_TIER = MANIFESTS / "two-tier"
-CLOSED = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: allow-api, namespace: database}
-spec: {podSelector: {matchLabels: {app: postgres}}, policyTypes: [Ingress]}
-"""
-WORKLOAD = """
-apiVersion: v1
-kind: Pod
-metadata: {name: NAME, namespace: database, labels: {app: postgres}}
-spec: {containers: [{name: main, ports: [{containerPort: 5432}]}]}
-"""
+POSTGRES = "podSelector: {matchLabels: {app: postgres}}"
+CLOSED = policy(f"{{{POSTGRES}, policyTypes: [Ingress]}}", name="allow-api", namespace="database")
+PODS = documents(
+    *(
+        pod(name, namespace="database", ports="[{containerPort: 5432}]", app="postgres")
+        for name in ("pg", "pg2")
+    )
+)
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("old", "new"):
         shutil.copytree(TWO_TIER / "policies", tmp_path / name)
     (tmp_path / "pods").mkdir()
-    (tmp_path / "pods" / "pg.yaml").write_text("---".join(WORKLOAD.replace("NAME", n) for n in ("pg", "pg2")))
+    (tmp_path / "pods" / "pg.yaml").write_text(PODS)
     return tmp_path
 
 
@@ -53,7 +50,7 @@ def test_the_suite_is_the_state_and_the_declaration(folder: Path, capsys: pytest
     output = capsys.readouterr().out
     assert "Against the declaration:" in output
     assert "\n  declared ALLOW: backend/api -> database/pg 5432 (1 flow)\n    " in output
-    assert f"{folder}/new/allow-api.yaml:2" in output
+    assert f"{folder}/new/allow-api.yaml:1" in output
 
 
 def test_two_complete_sets_as_in_git(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,8 +98,8 @@ def test_problems_of_both_sides_are_reported_at_once(
         (folder / name / "bad.yaml").write_text(CLOSED.replace("podSelector", "podSelektor"))
     assert main(["impact", "-f", str(folder / "new"), "--against", str(folder / "old")]) == 2
     output = capsys.readouterr().err
-    assert f"{folder}/new/bad.yaml:5" in output
-    assert f"{folder}/old/bad.yaml:5" in output
+    assert f"{folder}/new/bad.yaml:1" in output
+    assert f"{folder}/old/bad.yaml:1" in output
 
 
 def test_a_report_next_to_the_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,18 +149,10 @@ def test_the_current_state_may_be_a_suite(folder: Path, capsys: pytest.CaptureFi
         assert sentence in " ".join(capsys.readouterr().err.split())
 
 
-TIERLESS = """
-apiVersion: projectcalico.org/v3
-kind: GlobalNetworkPolicy
-metadata: {name: sec.closed}
-spec: {tier: sec, selector: app == 'postgres', types: [Ingress]}
-"""
-PINNED = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: pinned, namespace: database}
-spec: {podSelector: {matchLabels: {pod-template-hash: abc}}}
-"""
+TIERLESS = calico(
+    "GlobalNetworkPolicy", "{tier: sec, selector: app == 'postgres', types: [Ingress]}", "sec.closed"
+)
+PINNED = policy("{podSelector: {matchLabels: {pod-template-hash: abc}}}", name="pinned", namespace="database")
 DEPLOYMENT = """
 apiVersion: apps/v1
 kind: Deployment

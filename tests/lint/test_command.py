@@ -17,8 +17,8 @@ from netprobe.lab import Lab
 from netprobe.lint import catalogue, lint, read
 from netprobe.lint.read import from_objects
 from netprobe.model.objects import Object
-from tests.lint.helpers import documents, namespace, policy
 from tests.lint.test_fix import BLOCK
+from tests.manifest_text import documents, namespace, policy
 
 CLEAN = policy("{podSelector: {}, policyTypes: [Ingress]}")
 WARNED = policy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}")

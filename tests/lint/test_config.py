@@ -9,22 +9,13 @@ import pytest
 from netprobe.errors import InputError
 from netprobe.lint import LintConfig, Severity, parse_config
 from tests.lint.helpers import linted
+from tests.manifest_text import policy
 
-OPEN = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  name: p
-  namespace: shop
-  annotations: {ANNOTATIONS}
-spec:
-  podSelector: {}
-  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]
-"""
+OPEN = policy("{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]}")
 
 
 def with_annotation(annotation: str) -> str:
-    return OPEN.replace("ANNOTATIONS", annotation)
+    return OPEN.replace("name: p,", f"name: p, annotations: {{{annotation}}},")
 
 
 def config(value: Any) -> LintConfig:
@@ -45,7 +36,7 @@ def test_an_annotation_with_a_reason_silences_one_rule() -> None:
 def test_a_rule_that_does_not_exist_is_named_with_the_nearest() -> None:
     (finding,) = linted(with_annotation("netprobe.dev/ignore-no-port: x"), "bad-ignore").findings
     assert finding.suggestion == "did you mean no-ports?"
-    assert finding.position == (6, 17)
+    assert finding.position == (1, 91)
 
 
 def test_disable_severity_and_paths() -> None:

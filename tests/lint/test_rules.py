@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netprobe.lint import Severity
-from tests.lint.helpers import calico, cluster, documents, found, linted, namespace, pod, policy, service
+from tests.lint.helpers import found, linted
+from tests.manifest_text import calico, cluster, documents, namespace, pod, policy, service
 
 LETTERS = {"e": Severity.ERROR, "w": Severity.WARNING, "n": Severity.NOTE}
 NS = "kubernetes.io/metadata.name"

@@ -11,7 +11,7 @@ import pytest
 import netprobe
 from netprobe.cli import main
 from netprobe.lint import catalogue
-from tests.lint.helpers import documents, namespace, policy
+from tests.manifest_text import documents, namespace, policy
 
 TEXT = documents(
     namespace("monitoring"),

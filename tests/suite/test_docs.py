@@ -1,18 +1,23 @@
-"""docs/suite.md: its examples load, and its tables name what the format has."""
+"""docs/suite.md and docs/suite.schema.json: examples load, and the format's fields are there."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
-import netprobe
 from netprobe.simulate import Simulator
 from netprobe.suite import load
-from netprobe.suite.schema import ActionSpec, ExternalSpec, NamespaceSpec, PodSpec
+from netprobe.suite.schema import ActionSpec, ExternalSpec, NamespaceSpec, PodSpec, json_schema
 
-PAGE = (Path(netprobe.__file__).parent.parent / "docs" / "suite.md").read_text()
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "docs" / "suite.schema.json"
+SUITES = sorted((ROOT / "manifests").glob("*/suite.yaml"))
+PAGE = (ROOT / "docs" / "suite.md").read_text()
 BLOCKS = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
 
 
@@ -54,3 +59,27 @@ def test_every_field_is_on_the_page(
 
 def test_every_yaml_block_is_an_example_that_is_loaded() -> None:
     assert PAGE.count("```yaml") == len(BLOCKS)
+
+
+def test_the_file_is_that_of_the_models(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        SCHEMA.write_text(json.dumps(json_schema(), indent=1) + "\n")
+    assert json.loads(SCHEMA.read_text()) == json_schema()
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json_schema())
+
+
+def test_it_accepts_the_examples(validator: jsonschema.Draft202012Validator) -> None:
+    assert len(SUITES) > 8
+    for path in SUITES:
+        assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == [], path
+
+
+def test_it_finds_mistakes(validator: jsonschema.Draft202012Validator) -> None:
+    suite = yaml.safe_load(SUITES[0].read_text())
+    changes: list[dict[str, object]]
+    changes = [{"topolgy": {}}, {"expect": {"default": "maybe"}}, {"policies": [80]}, {"metadata": {}}]
+    assert [change for change in changes if validator.is_valid(suite | change)] == []

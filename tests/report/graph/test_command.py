@@ -11,6 +11,7 @@ import pytest
 from netprobe.cli import main
 from netprobe.report.graph import inputs
 from tests.conftest import Golden
+from tests.manifest_text import documents, namespace, pod, policy
 from tests.scenarios import MANIFESTS
 
 FIVE = str(MANIFESTS / "five-workloads" / "suite.yaml")
@@ -218,27 +219,15 @@ def test_a_page_says_if_only_some_flows_have_suggestions(
 
 def cluster(folder: Path) -> str:
     """Three replicas of web and a db that only they may reach, as a file."""
-
-    def pod(name: str, port: int) -> dict[str, Any]:
-        labels = {"app": name.partition("-")[0]}
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": "shop", "labels": labels},
-            "spec": {"containers": [{"name": "c", "image": "i", "ports": [{"containerPort": port}]}]},
-        }
-
-    peer = {"podSelector": {"matchLabels": {"app": "web"}}}
-    policy = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "db", "namespace": "shop"},
-        "spec": {"podSelector": {"matchLabels": {"app": "db"}}, "ingress": [{"from": [peer]}]},
-    }
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
-    items = [namespace, *(pod(f"web-{number}", 80) for number in range(3)), pod("db", 5432), policy]
-    path = folder / "cluster.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    web = "{podSelector: {matchLabels: {app: web}}}"
+    text = documents(
+        namespace("shop"),
+        *(pod(f"web-{number}", ports="[{containerPort: 80}]", app="web") for number in range(3)),
+        pod("db", ports="[{containerPort: 5432}]", app="db"),
+        policy(f"{{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{{from: [{web}]}}]}}"),
+    )
+    path = folder / "cluster.yaml"
+    path.write_text(text)
     return str(path)
 
 
