@@ -247,18 +247,16 @@ def listener_step(evidence: Evidence) -> Step:
     }
     if not evidence.legs:
         return Step("listener", SKIPPED, "there is nothing to connect to", data)
-    accepts = [leg for leg in evidence.legs if _accepts(evidence, leg)]
+    accepts = [
+        leg for leg in evidence.legs if leg.proven or evidence.connects(leg) or evidence.free_connects(leg)
+    ]
     refuses = [leg for leg in evidence.legs if evidence.refuses(leg) and leg not in accepts]
     rest = [leg for leg in evidence.legs if leg not in accepts and leg not in refuses]
     one_family = {leg.end for leg in accepts} & {leg.end for leg in refuses}
     parts = [*_accepting(accepts, "accept", one_family), *_accepting(refuses, "refuse", one_family)]
-    parts += [f"{listed(_ends(rest))}: not known"] if rest else []
+    parts += [f"{listed(dict.fromkeys(map(str, rest)))}: not known"] if rest else []
     status = PROBLEM if refuses else OK if accepts else UNKNOWN
     return Step("listener", status, "; ".join(parts), data)
-
-
-def _accepts(evidence: Evidence, leg: Leg) -> bool:
-    return leg.proven or evidence.connects(leg) or evidence.free_connects(leg)
 
 
 def _accepting(legs: Iterable[Leg], stem: str, one_family: Collection[str]) -> Iterator[str]:
@@ -270,10 +268,6 @@ def _accepting(legs: Iterable[Leg], stem: str, one_family: Collection[str]) -> I
     for (port, family), ends in found.items():
         over = f" over IPv{family}" if family else ""
         yield f"{listed(ends)} {stem}{'s' if len(ends) == 1 else ''} {port}{over}"
-
-
-def _ends(legs: Iterable[Leg]) -> list[str]:
-    return list(dict.fromkeys(map(str, legs)))
 
 
 def packets_step(evidence: Evidence) -> Step:

@@ -244,7 +244,11 @@ def dns(answers: Mapping[Station, Answer], closed: Mapping[PodPath, str]) -> Che
 
 def families(pairs: Sequence[PodPair]) -> Check:
     """Which address families pods get."""
-    seen = {frozenset(a.version for a in station.addresses) for pair in pairs for station in _ends(pair)}
+    seen = {
+        frozenset(a.version for a in station.addresses)
+        for pair in pairs
+        for station in (pair.client, pair.server)
+    }
     words = {frozenset({4}): "IPv4 only", frozenset({6}): "IPv6 only", frozenset({4, 6}): "IPv4 and IPv6"}
     name = "address families"
     if len(seen) != 1:
@@ -294,10 +298,6 @@ def _skew(skew: ClockSkew) -> str:
     if not skew.least:
         return f"agrees to {max(abs(skew.low), abs(skew.high)):.1f} s"
     return f"{middle:+.1f} s (±{spread:.1f})"
-
-
-def _ends(pair: PodPair) -> tuple[Station, Station]:
-    return pair.client, pair.server
 
 
 def _kinds(paths: Collection[PodPath]) -> str:

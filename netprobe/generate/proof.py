@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from netprobe.generate.declared import Declared
 from netprobe.generate.demand import Demand, PortNumber, TargetDemand
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import External, Family, PodRef, ServiceRef
+from netprobe.model.flow import External, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import Evaluation, Profile, Table, evaluate
-from netprobe.simulate.bits import Weights, pack, transposed, unpack
+from netprobe.simulate.bits import Weights, transposed, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,7 @@ class _Proof:
                 raise AssertionError(f"the policies divide the crowd of {pods[0]}: the proof would be void")
         self._evaluation = Evaluation(world, profile, hosts, crowds)
         self._groups = self._evaluation.groups
-        found = {family for each in self._groups for family in each.sample.addresses}
-        self._families: tuple[Family | None, ...] = tuple(sorted(found)) or (None,)
-        self._speaking = {
-            family: pack((g.index for g in self._groups if g.has_family(family)), space.size)
-            for family in self._families
-        }
+        self._speaking = {each: self._evaluation.speaking(each) for each in self._evaluation.end_families}
         self._near = self._neighbours()
 
     def _neighbours(self) -> dict[tuple[int, int], list[Pair]]:
@@ -92,9 +87,8 @@ class _Proof:
         allow = transposed({target: each.allow for target, each in targets.items()}, everybody, size)
         deny = transposed({target: each.deny for target, each in targets.items()}, everybody, size)
         decided = dict.fromkeys((*allow, *deny), 0)
-        for family in self._families:
+        for family, speaking in self._speaking.items():
             table = self._evaluation.table(*port, family)
-            speaking = self._speaking[family]
             for source in decided:
                 if not speaking >> source & 1:
                     continue

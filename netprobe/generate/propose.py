@@ -19,7 +19,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import PodRef
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Evaluation, Profile, evaluate
-from netprobe.simulate.bits import pack, transposed, unpack
+from netprobe.simulate.bits import transposed, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class WorkloadClasses:
         evaluation, size = self._evaluation, len(self.all)
         families = evaluation.families or (None,)
         tables = [evaluation.table(*port, family) for family in families]
-        speaking = [pack((g.index for g in evaluation.groups if g.has_family(f)), size) for f in families]
+        speaking = [evaluation.speaking(family) for family in families]
         found: dict[int, int] = {}
         for number in range(size):
             row, common = -1, 0

@@ -78,8 +78,7 @@ class States:
 
     def speaking(self, family: Family) -> int:
         """The groups that take part in flows of a family."""
-        found = pack((group.index for group in self.groups if group.has_family(family)), len(self.groups))
-        return found & (self.pods | self.outside)
+        return self.after.speaking(family) & (self.pods | self.outside)
 
     @cached_property
     def differing(self) -> Mapping[Direction, list[tuple[int | None, int | None]]]:

@@ -184,7 +184,8 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
         cell = cell_of(case, row.flow)
         by_port.setdefault(cell.port, {})[cell.source, cell.destination] = row
     pairs = {pair for some in by_port.values() for pair in some}
-    down, across = (sorted({pair[at] for pair in pairs}, key=_order) for at in (0, 1))
+    # Pods come before Services and hosts outside.
+    down, across = (sorted({pair[at] for pair in pairs}, key=lambda end: (":" in end, end)) for at in (0, 1))
 
     def drawn(port: str, mark: Callable[[Row], str]) -> list[str]:
         some = by_port[port]
@@ -206,8 +207,3 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
             port: {name: drawn(port, mark) for name, mark in tables.items()} for port in sorted(by_port)
         },
     }
-
-
-def _order(end: str) -> tuple[bool, str]:
-    """Pods before Services and hosts outside."""
-    return ":" in end, end

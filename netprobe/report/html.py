@@ -75,7 +75,10 @@ def page_data(report: Report, graph: Graph | None = None) -> dict[str, Any]:
     causes: Numbers[tuple[Cause, ...]] = Numbers()
     steps = [_step(step, ends, ports, causes) for step in report.steps]
     policies: Numbers[PolicyRef] = Numbers()
-    written = [[_cause(cause, policies) for cause in some] for some in causes]
+    written = [
+        [[cause.direction.value, cause.effect.value, policies(cause.policy), path(cause)] for cause in some]
+        for some in causes
+    ]
     texts = report.steps[-1].policies if report.steps else PolicyTexts()
     return {
         "ends": [[plain(namespace), plain(name)] for namespace, name in ends],
@@ -149,10 +152,6 @@ def _sentences(row: Row) -> Iterator[str]:
     elif mark := phrases.mark(row):
         yield plain(mark)
     yield from (plain(sentence) for sentence in row.why.sentences if sentence != row.reason)
-
-
-def _cause(cause: Cause, policies: Numbers[PolicyRef]) -> list[object]:
-    return [cause.direction.value, cause.effect.value, policies(cause.policy), path(cause)]
 
 
 def _policy(ref: PolicyRef, texts: PolicyTexts, causes: Numbers[tuple[Cause, ...]]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:
 def _record(impact: Impact, bundle: ChangeBundle) -> dict[str, Any]:
     before, after = impact.decisions(bundle.sample)
     other = (impact.other, Protocol.TCP)
-    named = [] if bundle.ports is None else [_port(*port) for port in bundle.ports if port != other]
+    ports = [port for port in bundle.ports or () if port != other]
+    named = [{"port": number, "protocol": protocol.value} for number, protocol in ports]
     return {
         "change": bundle.change.value,
         "scope": bundle.scope.value,
@@ -89,7 +90,3 @@ def _breach_record(breach: Breach) -> dict[str, Any]:
 
 def _decision(decision: Decision) -> dict[str, Any]:
     return {"verdict": decision.verdict.value, "because": causes(decision.because)}
-
-
-def _port(number: int, protocol: Protocol) -> dict[str, Any]:
-    return {"port": number, "protocol": protocol.value}

@@ -23,7 +23,7 @@ from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.applying import Applying
-from netprobe.simulate.bits import uncollected
+from netprobe.simulate.bits import pack, uncollected
 from netprobe.simulate.endpoint import Directory, common_families
 from netprobe.simulate.groups import EndGroup, Member, given, group
 from netprobe.simulate.profile import CALICO, Profile
@@ -110,6 +110,15 @@ class Evaluation:
         """The families in which some pod has an address."""
         found = {family for each in self.groups if not each.external for family in each.sample.addresses}
         return tuple(sorted(found))
+
+    @cached_property
+    def end_families(self) -> tuple[Family | None, ...]:
+        """The families of all ends; (None,) if no end has an address. Such ends count for every family."""
+        return tuple(sorted({family for each in self.groups for family in each.sample.addresses})) or (None,)
+
+    def speaking(self, family: Family | None) -> int:
+        """The groups that have a family, as bits."""
+        return pack((each.index for each in self.groups if each.has_family(family)), len(self.groups))
 
     def verdict(
         self,

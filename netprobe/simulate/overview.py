@@ -186,10 +186,7 @@ class _Columns:
         self.size = len(evaluation.groups)
         self.unsimulated = evaluation.cluster.unsimulated
         self.families: tuple[Family | None, ...] = evaluation.families or (None,)
-        self.speaking = {
-            family: pack((g.index for g in evaluation.groups if g.has_family(family)), self.size)
-            for family in self.families
-        }
+        self.speaking = {family: evaluation.speaking(family) for family in self.families}
         everything = (1 << self.size) - 1
         tables = {family: evaluation.table(port, protocol, family) for family in self.families}
 

@@ -11,7 +11,7 @@ from itertools import chain
 from netprobe.errors import UsageError
 from netprobe.explain import Advisor, explain
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import End, External, Flow, PodRef, Protocol, ServiceRef
+from netprobe.model.flow import End, External, Flow, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
@@ -169,7 +169,10 @@ def graph_of_report(
 
 def _declared(pairs: Pairs, moment: Moment) -> Pairs:
     """The cells with what declares them."""
-    declared_by = {_key(flow): moment.declared_by(flow) for flow in moment.declared}
+    declared_by = {
+        (str(flow.source), str(flow.destination), flow.port, flow.protocol): moment.declared_by(flow)
+        for flow in moment.declared
+    }
     return {
         (source, target): tuple(
             replace(one, declared_by=declared_by.get((str(source), str(target), one.port, one.protocol)))
@@ -177,10 +180,6 @@ def _declared(pairs: Pairs, moment: Moment) -> Pairs:
         )
         for (source, target), cells in pairs.items()
     }
-
-
-def _key(flow: Flow) -> tuple[str, str, int, Protocol]:
-    return str(flow.source), str(flow.destination), flow.port, flow.protocol
 
 
 def workloads(cluster: Cluster) -> EndInfo:

@@ -157,12 +157,8 @@ def cells_by_namespace(namespaces: Namespaces, evaluation: Evaluation) -> Pairs:
 
     Cells have a family if the families differ. There are few different cells, however many pairs there are.
     """
-    families = families_of(evaluation)
-    size = len(evaluation.groups)
-    with_family = {
-        family: pack((group.index for group in evaluation.groups if group.has_family(family)), size)
-        for family in families
-    }
+    families = evaluation.end_families
+    with_family = {family: evaluation.speaking(family) for family in families}
     sources = {
         name: {evaluation.group_of(group.members[0]).index for group in groups if group.is_source}
         for name, groups in namespaces.items()
@@ -200,12 +196,6 @@ def _port_cells(
     for family, some in zip(families, verdicts, strict=True):
         for verdict in some:
             yield GraphCell(port, protocol, family, simulated=verdict)
-
-
-def families_of(evaluation: Evaluation) -> tuple[Family | None, ...]:
-    """The families of all ends; (None,) if no end has an address. Such ends count for every family."""
-    found = {family for group in evaluation.groups for family in group.sample.addresses}
-    return tuple(sorted(found)) or (None,)
 
 
 def _listeners(

@@ -17,7 +17,6 @@ from netprobe.report.graph.manifest_cells import (
     cells_by_namespace,
     cells_of_groups,
     end_info,
-    families_of,
     pod_groups,
 )
 from netprobe.run.simulated import PairRows
@@ -73,7 +72,7 @@ def test_cells_between_namespaces_are_right_for_all_pairs() -> None:
     mixed = 0
     for seed in range(CLUSTERS):
         question, evaluation, groups = grouped(random_cluster(seeded(seed), PLAIN))
-        families = families_of(evaluation)
+        families = evaluation.end_families
         found: BySpace = defaultdict(set)
         for (one, other), cells in cells_by_namespace(by_namespace(groups), evaluation).items():
             for cell in cells:
