@@ -137,7 +137,10 @@ class OptionMaker:
         pods = describe_pods(own_labels(pod.labels))
         text = f"add a policy to {namespace} that selects {pods} {does}"
         if beside is not None:
-            text = f"add a {made['kind']} before {beside.ref} that selects {pods} of {namespace} {does}"
+            spec = made["spec"]
+            order = ", ".join(f"{key} {spec[key]}" for key in ("tier", "priority", "order") if key in spec)
+            where = f"before {beside.ref} ({order})" if order else f"before {beside.ref}"
+            text = f"add a {made['kind']} {where} that selects {pods} of {namespace} {does}"
         return SuggestedEdit(f"namespace {namespace}", f"spec.{self.section}", text, Apply(made, place))
 
     # Rules and policies, as the kind of each policy has them.

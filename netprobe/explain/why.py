@@ -8,6 +8,7 @@ from typing import TypeAlias
 from netprobe.diff import Row, Why
 from netprobe.model.flow import Flow
 from netprobe.model.policy import NETWORK_POLICY, Direction, Place, Policy, PolicyRef
+from netprobe.model.text import listed
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 
 Explainer: TypeAlias = Callable[[Row], Why]
@@ -59,7 +60,7 @@ def _side(flow: Flow, side: Side, known: dict[PolicyRef, Policy]) -> str:
         if passed:
             return f"{way}: {_by_rules(passed, 'passes', known)}, and nothing after that denies it"
         return f"{way}: no policy isolates {subject}"
-    names = " and ".join(f"{_name(cause)}{_at(cause, known)}" for cause in side.isolating)
+    names = listed((f"{_name(cause)}{_at(cause, known)}" for cause in side.isolating), len(side.isolating))
     unmatched = f"no rule allows {flow.protocol.value} {flow.port} {'from' if ingress else 'to'} {peer}"
     if any(cause.effect is Effect.TIER_DEFAULT for cause in side.isolating):
         tier = side.isolating[0].tier

@@ -109,5 +109,6 @@ def test_each_tier_says_what_it_does_and_what_it_would_do(tmp_path: Path) -> Non
     )
     assert ended.change is not None
     assert ended.change.text.startswith(
-        "add a ClusterNetworkPolicy before platform that selects pods app=web,tier=x of n and allows TCP 80"
+        "add a ClusterNetworkPolicy before platform (tier Admin, priority 0) "
+        "that selects pods app=web,tier=x of n and allows TCP 80"
     )

@@ -66,7 +66,8 @@ ROWS = [
     pytest.param(
         cnp("guard", 5, DENY_ALL, subject=EVERYONE),
         [DB],
-        "add a ClusterNetworkPolicy before guard that selects pods app=cart of shop and allows " + FROM_WEB,
+        "add a ClusterNetworkPolicy before guard (tier Admin, priority 4) "
+        "that selects pods app=cart of shop and allows " + FROM_WEB,
         id="other subjects are declared as denied: a policy for this one",
     ),
     pytest.param(
@@ -84,13 +85,15 @@ ROWS = [
     pytest.param(
         cnp("floor", 5, DENY_ALL, "Baseline", subject=EVERYONE),
         [DB],
-        "add a ClusterNetworkPolicy before floor that selects pods app=cart of shop and allows " + FROM_WEB,
+        "add a ClusterNetworkPolicy before floor (tier Baseline, priority 4) "
+        "that selects pods app=cart of shop and allows " + FROM_WEB,
         id="a Baseline deny",
     ),
     pytest.param(
         TIER + gnp("platform.deny", 10, DENY_WEB) + NP_ALLOWS,
         [DB],
-        "add a GlobalNetworkPolicy before platform.deny that selects pods app=cart of shop and "
+        "add a GlobalNetworkPolicy before platform.deny (tier platform, order 9) "
+        "that selects pods app=cart of shop and "
         f"passes on to later tiers {FROM_WEB}",
         id="a deny of a Calico tier hides what a NetworkPolicy allows",
     ),
@@ -156,15 +159,15 @@ def test_what_opens(policies: str, closed: list[PodRef], expected: str | None, t
         pytest.param(
             cnp("guard", 5, ACCEPT_ALL, subject=EVERYONE),
             [DB],
-            "add a ClusterNetworkPolicy before guard that selects pods app=cart of shop and denies "
-            + FROM_WEB,
+            "add a ClusterNetworkPolicy before guard (tier Admin, priority 4) "
+            "that selects pods app=cart of shop and denies " + FROM_WEB,
             id="another subject needs the rule",
         ),
         pytest.param(
             TIER + gnp("platform.web", 10, ALLOW_WEB + ", {action: Pass}"),
             [DB],
-            "add a GlobalNetworkPolicy before platform.web that selects pods app=cart of shop and denies "
-            + FROM_WEB,
+            "add a GlobalNetworkPolicy before platform.web (tier platform, order 9) "
+            "that selects pods app=cart of shop and denies " + FROM_WEB,
             id="a policy of Calico allows",
         ),
     ],
