@@ -245,11 +245,10 @@ class Applying:
         peers = _union(universe.matched(peer, *where, view=view) for peer in rule.peers)
         own = universe.matched(rule.own, *where, view=view)
         named_peers, named_own = peers, own
-        if self.direction is Direction.EGRESS and any(map(sees_sets, rule.peers)):
+        if any(map(sees_sets, (*rule.peers, rule.own))):
             named_peers = _union(
                 universe.matched(peer, *where, by_name=True, view=view) for peer in rule.peers
             )
-        elif self.direction is Direction.INGRESS and sees_sets(rule.own):
             named_own = universe.matched(rule.own, *where, by_name=True, view=view)
         return Ends(peers, own, named_peers, named_own)
 

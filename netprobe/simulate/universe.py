@@ -51,7 +51,7 @@ class Universe:
         self.spans: dict[str, tuple[int, int]] = {}
         for each in groups:
             if each.namespace is not None:
-                first, _ = self.spans.get(each.namespace, (each.index, 0))
+                first = self.spans.get(each.namespace, (each.index, each.index))[0]
                 self.spans[each.namespace] = (first, each.index + 1)
         inside = [each for each in groups if each.namespace is not None]
         self._labels = LabelIndex(self.everything, ((1 << each.index, each.labels) for each in inside))

@@ -140,11 +140,13 @@ TIED = [
     cnp(ingress("Accept", TEAM_TWO), name="q", tier="Baseline"),
 ]
 LATE_PORTS = replace(rule(), action=Action.DENY, source_ports=(PortRange(first=40000, last=50000),))
+LETS_LATE_PORTS_IN = policy("x/np", app("a"), ingress=[replace(LATE_PORTS, action=Action.ALLOW)])
 REASONS = [
     param(TIED, None, Doubt.TIE, id="a tie"),
     param([*TIED, OTHER_WAY], None, Doubt.BASELINE, id="a tie of policies that are hidden"),
     param([cnp(ingress("Deny", "{future: {}}")), cnp(ingress("Deny", NOBODY), name="q"), OTHER_WAY], BASELINE, Doubt.UNKNOWN_PEER, id="an unknown peer beside a tie that decides nothing"),
     param([cnp(ingress("Deny", NOBODY)), cnp(ingress("Deny", NOBODY), name="q")], replace(cnp("ingress: []", priority=6), ingress=(LATE_PORTS,)), Doubt.SOURCE_PORT, id="ports of clients beside it"),
+    param([cnp(ingress("Deny", "{future: {}}"))], LETS_LATE_PORTS_IN, Doubt.UNKNOWN_PEER, id="the first of two that make it together"),
 ]  # fmt: skip
 
 
@@ -229,6 +231,22 @@ def test_of_a_node_without_an_object_the_name_is_known() -> None:
     names = (f"{{nodes: {{matchLabels: {{kubernetes.io/hostname: {name}}}}}}}" for name in ("n1", "n2"))
     found = [marks(stage(cnp(egress("Deny", peer))), ["x/a -> 172.31.255.2 80"], KNP) for peer in names]
     assert found == [".!", "X!"]
+
+
+def test_a_pod_that_is_two_nodes_is_each_of_them() -> None:
+    """It says that it runs on n1, and has the address of n2."""
+    cluster = staged(cnp(egress("Deny", "{nodes: {matchLabels: {zone: a}}}")))
+    host = pod("y/h", {}, "172.31.255.2", node="n1", host_network=True)
+    assert marks(replace(cluster, pods={**cluster.pods, host.ref: host}), ["x/a -> y/h 80"], KNP) == "X!"
+
+
+def test_peers_that_are_not_known_do_not_match_the_first_pods_either() -> None:
+    closed = cnp(
+        f"{ingress('Deny', EVERYBODY)}\n{egress('Deny', EVERYBODY)}", tier="Baseline", subject=TEAM_TWO
+    )
+    allowing = f"{ingress('Accept', '{future: {}}')}\n{egress('Accept', '{domainNames: [example.com]}')}"
+    cluster = stage(cnp(allowing, subject=TEAM_TWO), closed)
+    assert marks(cluster, ["x/a -> y/a 80", "y/a -> x/a 80"], KNP) == "X X"
 
 
 def test_pods_on_their_nodes_network_are_neither_subjects_nor_peers() -> None:

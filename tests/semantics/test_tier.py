@@ -38,7 +38,7 @@ from netprobe.model.policy import (
     UnknownPeer,
 )
 from netprobe.model.verdict import Side, Verdict
-from netprobe.simulate import CILIUM, evaluate
+from netprobe.simulate import CALICO, CILIUM, KUBE_NETWORK_POLICIES, evaluate
 from tests.semantics.stage import (
     OTHER_WEB,
     also,
@@ -130,6 +130,11 @@ OPEN = [  # x/b y/a
         id="PASS through several tiers",
     ),
     # peers
+    param(
+        [tiered("p", EARLY, to(ALLOW, PodPeer()), subject=Subject(namespaces=EVERYTHING))],
+        "X X",
+        id="the own namespace of a policy that has none",
+    ),
     param([tiered("p", EARLY, to(ALLOW, UnknownPeer()))], "X X", id="an unknown peer matches nobody"),
     param([tiered("p", EARLY, to(ALLOW, UnknownPeer(), B))], "X! X", id="... and its rule allows nobody"),
     param(
@@ -257,6 +262,14 @@ def test_what_decides(policies: list[Policy], expected: str) -> None:
     assert decision.ingress.applies
     assert decision.because == decision.ingress.because
     assert not decision.egress.applies
+
+
+def test_defaults_that_pass_are_kept_once() -> None:
+    tiers = (tiered("p", ADMIN_TIER), tiered("z", BASELINE_TIER, to(DENY, B)))
+    cluster = stage(*tiers, policy("x/np", app("a"), egress=()))
+    for plugin in (CALICO, KUBE_NETWORK_POLICIES):
+        ingress = decide(cluster, "y/a -> x/a 80", plugin).ingress
+        assert [str(cause.policy) for cause in ingress.passing] == ["p", "z"]
 
 
 def test_a_side_keeps_what_isolates_next_to_what_allows_or_denies() -> None:

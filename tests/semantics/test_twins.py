@@ -16,6 +16,7 @@ from netprobe.model.flow import ContainerPort, Protocol, ServiceRef
 from netprobe.model.labels import CALICO_ACCOUNT, EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import (
     AllPeers,
+    AnyPeer,
     NamedPort,
     Networks,
     NetworkSet,
@@ -24,6 +25,7 @@ from netprobe.model.policy import (
     PodPeer,
     Policy,
     Port,
+    PortRange,
     ServicePeer,
     Subject,
 )
@@ -31,6 +33,7 @@ from netprobe.simulate import CALICO, CILIUM, Profile, evaluate
 from tests.semantics.stage import OTHER_WEB, PODS, app, block, marks, param, policy, rule, stage
 
 X_B = next(pod for pod in PODS if str(pod.ref) == "x/b")
+EVERYONE = AnyPeer()
 A, ROBOTS = app("a"), Selector.of({"trust": "high"})
 SET = NetworkSet("x", "set", {"app": "set"}, (ip_network("10.244.1.99/32"),))
 SERVICE = Service(ServiceRef("x", "s"), {"role": "new"}, ports=(ServicePort(80, 80),))
@@ -116,16 +119,19 @@ def test_as_subjects(differs: dict[str, Any], subject: Subject, expected: str, g
     assert groups(cluster) == grouped
 
 
+IN_SET = PodPeer(app("set"), sets=True)
 PORT = [
-    param(NamedPort("web"), "X .", "apart", id="a name"),
-    param(NamedPort("dns", Protocol.UDP), "X X", "together", id="a name that both give to the same port"),
-    param(NamedPort("other"), "X X", "together", id="a name that neither has"),
-]
+    param([EVERYONE], NamedPort("web"), "X .", "apart", id="a name"),
+    param([EVERYONE], NamedPort("dns", Protocol.UDP), "X X", "together", id="a name that both give to the same port"),
+    param([EVERYONE], NamedPort("other"), "X X", "together", id="a name that neither has"),
+    param([IN_SET, PodPeer(app("e"))], NamedPort("web"), "X X", "apart", id="a name is none of a set around a pod"),
+    param([IN_SET, PodPeer(app("e"))], PortRange(), "X .", "apart", id="a number is"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("entry", "expected", "grouped"), PORT)
-def test_by_the_names_of_ports(entry: Port, expected: str, grouped: str) -> None:
-    allowing = policy("x/p", A, egress=[rule(ports=[entry])])
+@pytest.mark.parametrize(("peers", "entry", "expected", "grouped"), PORT)
+def test_by_ports(peers: list[Peer], entry: Port, expected: str, grouped: str) -> None:
+    allowing = policy("x/p", A, egress=[rule(peers, [entry])])
     cluster = twins(TWIN | {"ports": WEB_80}, allowing)
     assert marks(cluster, ["x/a -> x/b 80", "x/a -> x/t 80"]) == expected
     assert groups(cluster) == grouped
