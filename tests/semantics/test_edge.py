@@ -135,6 +135,12 @@ HOSTS = [
 ]
 
 
+def test_a_node_whose_address_nobody_knows_is_in_no_block() -> None:
+    unknown = pod("x/h3", {}, node=None, host_network=True)
+    cluster = stage(policy("x/p", app("a"), egress=[rule([block("0.0.0.0/0")])]), pods=also(unknown))
+    assert mark(cluster, "x/a -> x/h3 80") == "X!"
+
+
 @pytest.mark.parametrize(("one", "asked", "expected"), HOSTS)
 def test_pods_on_their_node_s_network(one: Policy, asked: str, expected: str) -> None:
     assert mark(stage(one, pods=HOSTED), asked) == expected

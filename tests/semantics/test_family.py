@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from netprobe.model.flow import Family, PodRef
 from netprobe.model.labels import EVERYTHING
-from netprobe.model.policy import Direction, Peer, PodPeer
+from netprobe.model.policy import Direction, IPBlock, Networks, Peer, PodPeer
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import Simulator, evaluate
+from netprobe.simulate import CILIUM, Simulator, evaluate
 from tests.semantics.stage import (
     also,
     app,
@@ -18,6 +20,7 @@ from tests.semantics.stage import (
     facing,
     flow,
     mark,
+    marks,
     param,
     pod,
     policy,
@@ -135,6 +138,15 @@ def test_a_pod_whose_address_nobody_knows(direction: Direction, peers: list[Peer
     [asked] = toward(direction, "x/n", "y/b")
     families: tuple[Family | None, ...] = (None, 4, 6)
     assert " ".join(mark(cluster, flow(asked, family=family)) for family in families) == expected
+
+
+def test_without_an_address_a_pod_is_in_networks_and_in_blocks_if_they_match_pods() -> None:
+    everything = ip_network("0.0.0.0/0")
+    found = []
+    for peer in (IPBlock(everything), Networks((everything,))):
+        cluster = stage(policy("y/p", ingress=[rule([peer])]), pods=PODS)
+        found.append(marks(cluster, [flow(f"x/{name} -> y/b 80", family=4) for name in "na"], CILIUM))
+    assert found == ["X X", ". ."]
 
 
 def test_the_first_address_of_a_family_counts() -> None:

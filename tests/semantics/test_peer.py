@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from netprobe.model.cluster import Service, ServicePort
@@ -30,11 +32,18 @@ SERVICE_PEER = [  #                                                   x/b:80 :81
 ]
 
 
+SERVICE = Service(S, {"app": "b"}, ports=(ServicePort(8000, "web"),))
+
+
 @pytest.mark.parametrize(("peers", "expected"), SERVICE_PEER)
 def test_services_as_peers(peers: list[Peer], expected: str) -> None:
-    service = Service(S, {"app": "b"}, ports=(ServicePort(8000, "web"),))
-    cluster = stage(policy("x/p", A, egress=[rule(peers)]), services=[service])
+    cluster = stage(policy("x/p", A, egress=[rule(peers)]), services=[SERVICE])
     assert marks(cluster, TO_SERVICE) == expected
+
+
+def test_a_service_as_the_own_end() -> None:
+    cluster = stage(policy("x/p", ingress=[replace(rule(), own=ON_PORTS)]), services=[SERVICE])
+    assert marks(cluster, ["y/a -> x/b 80", "y/a -> x/b 81", "y/a -> x/a 81"]) == "X . X"
 
 
 def requirement(key: str, operator: Operator, *values: str) -> Requirement:

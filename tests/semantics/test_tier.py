@@ -26,6 +26,7 @@ from netprobe.model.policy import (
     Direction,
     NamedPort,
     Networks,
+    OtherProtocol,
     Peer,
     PodPeer,
     Policy,
@@ -151,10 +152,16 @@ OPEN = [  # x/b y/a
         [tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=79, last=81)]))], ". .", id="a range of ports"
     ),
     param([tiered("p", EARLY, to(ALLOW, ports=[PortRange(first=81)]))], "X X", id="another port"),
+    param([tiered("p", EARLY, to(ALLOW, ports=[OtherProtocol("ICMP")]))], "X X", id="another protocol"),
     # the port that a client connects from is any of 32768 to 60999
-    param([tiered("p", EARLY, coming_from(53, 53))], "X X", id="no client has such a port"),
+    param([tiered("p", EARLY, coming_from(1, 32767))], "X X", id="no client has such a port"),
     param([tiered("p", EARLY, coming_from(32768, 60999))], ". .", id="every client has such a port"),
     param([tiered("p", EARLY, coming_from(32769, 60999))], "X! X!", id="some clients have such a port"),
+    param(
+        [tiered("p", EARLY, replace(coming_from(40000, 50000), action=DENY), to(ALLOW))],
+        ".! .!",
+        id="some clients are denied",
+    ),
     param([tiered("p", EARLY, coming_from(60999, 65535))], "X! X!", id="the last port of clients"),
     param([tiered("p", EARLY, coming_from(61000, 65535))], "X X", id="above the ports of clients"),
     param(
