@@ -1,6 +1,6 @@
 """pods/portforward: connects streams of kubectl to ports of a pod.
 
-As with a kubelet, the connection is made inside the pod, to 127.0.0.1 or ::1, so policies do not apply to it.
+As with a kubelet, the connection is made inside the pod, to localhost, so policies do not apply to it.
 kubectl falls back to SPDY if it cannot tunnel it through a websocket.
 For each connection it opens two streams with one `requestID`: "error", for a message if it fails, and
 "data". Source: k8s.io/kubelet, pkg/cri/streaming/portforward.
@@ -22,7 +22,7 @@ from netprobe.lab.api.pods import phase
 from netprobe.lab.api.requests import RequestTarget
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request
-from netprobe.lab.fabric.state import Fabric
+from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 
 _PROTOCOL = "portforward.k8s.io"
@@ -115,30 +115,29 @@ class _Session:
 
     async def _carry(self, pair: _Pair, stream: int) -> str:
         """Carry bytes both ways until the pod ends the connection; the problem, or ""."""
+        problem = f"error forwarding port {pair.port} to pod {self._ref}: failed to connect to localhost"
         try:
-            reader, writer = await self._fabric.connect(self._ref, int(pair.port))
-        except (LabError, OSError) as error:
-            name = str(self._ref)
-            return f"error forwarding port {pair.port} to pod {name}: failed to connect to localhost: {error}"
-        sending = asyncio.create_task(_send(pair.incoming, writer))
+            process = await self._fabric.exec(self._ref, ["nc", "-N", "localhost", pair.port], stdin=True)
+        except LabError as error:
+            return f"{problem}: {error}"
+        sending = asyncio.create_task(_send(pair.incoming, process))
         try:
-            while content := await reader.read(_CHUNK):
+            while content := await process.stdout.read(_CHUNK):
                 await self._peer.send(stream, content)
-        except ConnectionResetError as error:
-            return f"error forwarding port {pair.port}: {error.strerror or error}"
+            return problem if await process.wait() else ""
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            writer.close()
-        return ""
+            process.kill()
 
 
-async def _send(incoming: asyncio.Queue[bytes | None], writer: asyncio.StreamWriter) -> None:
+async def _send(incoming: asyncio.Queue[bytes | None], process: Process) -> None:
+    assert process.stdin is not None  # noqa: S101 (for the type checker)
     with contextlib.suppress(ConnectionError):
         while (content := await incoming.get()) is not None:
-            writer.write(content)
-            await writer.drain()
-        writer.write_eof()
+            process.stdin.write(content)
+            await process.stdin.drain()
+        process.stdin.close()
 
 
 def _is_port(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The servers on a pod's declared ports: sockets made in the pod's network namespace, served by the daemon.
 
 TCP and UDP are echo servers. SCTP only listens, if the kernel has it. In the pods of the cluster's DNS,
-port 53 answers DNS questions. `connect` makes a connection to such a server, by the pod's own loopback.
+port 53 answers DNS questions.
 """
 
 from __future__ import annotations
@@ -156,23 +156,3 @@ def _bind(
                 bound.append((protocol, one))
         undo.pop_all()
     return bound
-
-
-async def connect(network: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a port in a network namespace by its loopback, IPv4 first; OSError of the last try."""
-    loop = asyncio.get_running_loop()
-    failure = OSError("no address family")
-    for family, host in _LOOPBACKS.values():
-        with kernel.inside(network):
-            made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            await loop.sock_connect(made, (host, port))
-        except OSError as error:
-            made.close()
-            failure = error
-        except BaseException:
-            made.close()
-            raise
-        else:
-            return await asyncio.open_connection(sock=made)
-    raise failure

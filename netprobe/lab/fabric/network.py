@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
-from netprobe.lab.fabric import faults, kernel, listeners, plumbing, sandbox, services
+from netprobe.lab.fabric import faults, kernel, plumbing, sandbox, services
 from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
 from netprobe.lab.fabric.loader import Loader, read_rules
@@ -309,7 +309,9 @@ class LabNetwork:
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False
     ) -> LabProcess:
-        pod = self._running(ref)
+        pod = self._known(ref)
+        if not pod.started:
+            raise LabError(f"{ref} is not running yet")
         if not argv or any("\0" in word for word in argv):
             raise LabError("the command is empty or contains a zero byte")
         try:
@@ -317,19 +319,10 @@ class LabNetwork:
         except OSError as error:
             raise LabError(f"failed to exec in container: {error}") from error
 
-    async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await listeners.connect(self._running(ref).network, port)
-
     def _known(self, ref: PodRef) -> _Pod:
         if ref not in self._pods:
             raise LabError(f"the lab has no pod {ref}")
         return self._pods[ref]
-
-    def _running(self, ref: PodRef) -> _Pod:
-        pod = self._known(ref)
-        if not pod.started:
-            raise LabError(f"{ref} is not running yet")
-        return pod
 
     # The end
 

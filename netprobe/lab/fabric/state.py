@@ -141,9 +141,3 @@ class Fabric(Protocol):
         LabError if the pod is unknown or not started, or if the program does not exist or cannot be executed.
         The streams of a terminal end with its last process. `kill` also kills the program's descendants.
         """
-
-    async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to a port of the pod by its own loopback, past all policies.
-
-        LabError if the pod is unknown or not started, OSError if nothing listens.
-        """

@@ -99,8 +99,3 @@ class MemoryFabric:
         process = MemoryProcess(inner)
         self.processes.append(process)
         return process
-
-    async def connect(self, ref: PodRef, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if ref not in self.placed:
-            raise LabError(f"{ref} is not started")
-        return await asyncio.open_connection("127.0.0.1", port)
