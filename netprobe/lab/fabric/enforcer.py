@@ -1,16 +1,15 @@
 """Makes the kernel of each node do what a state says: compile, compare, one transaction.
 
-States are taken in order, those of policies after the lab's lag. Of the states that wait while a transaction
-runs only the newest is applied, because each state is complete; all callers return when it is in force.
+States are taken in order, those of policies after the lab's lag; each state is complete, so older ones can be
+passed over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import faults
@@ -22,67 +21,39 @@ from netprobe.lab.fabric.table import Ruleset
 from netprobe.lab.options import LabOptions
 from netprobe.model.flow import PodRef
 
+T = TypeVar("T")
 Links = Mapping[PodRef, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    due: float
-    state: NetworkState
-    done: asyncio.Future[None] = field(compare=False)
+class InOrder(Generic[T]):
+    """Calls `apply` with one thing after the other, each `lag_s` after it came.
 
+    Of those that wait while `apply` runs, only the newest is applied.
+    """
 
-class InOrder:
-    """Calls `apply` with one state after the other, each `lag_s` after it came."""
-
-    def __init__(self, apply: Callable[[NetworkState], Awaitable[None]], lag_s: float = 0.0) -> None:
+    def __init__(self, apply: Callable[[T], Awaitable[None]], lag_s: float = 0.0) -> None:
         self._apply = apply
         self.lag_s = lag_s
-        self.queue: deque[_Waiting] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self.taken = 0
+        self._due: tuple[int, T] | None = None
+        self._applied = 0
+        self._lock = asyncio.Lock()
 
-    async def take(self, state: NetworkState) -> None:
-        """Return once `state`, or a newer one, is in force. LabError if it cannot be."""
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(loop.time() + self.lag_s, state, loop.create_future())
-        self.queue.append(waiting)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        await waiting.done
-
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self.queue:
-            await asyncio.sleep(max(0.0, self.queue[0].due - loop.time()))
-            batch = []
-            while self.queue and self.queue[0].due <= loop.time():
-                batch.append(self.queue.popleft())
-            if not batch:
-                continue
-            problem: LabError | None = None
-            try:
-                await self._apply(batch[-1].state)
-            except LabError as error:
-                problem = error
-            except (OSError, ValueError, KeyError) as error:
-                problem = LabError(f"rules cannot be made: {error!r}")
-            for waiting in batch:
-                if waiting.done.done():
-                    continue
-                if problem is None:
-                    waiting.done.set_result(None)
-                else:
-                    waiting.done.set_exception(problem)
-
-
-@dataclass(slots=True)
-class _Loads:
-    """The loads of a node, by number: the last that was wanted, the last that was made, those to come."""
-
-    last: int = 0
-    done: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    late: set[asyncio.Task[None]] = field(default_factory=set)
+    async def take(self, wanted: T, delay_s: float | None = None) -> None:
+        """Return once `wanted`, or something newer, is in force. LabError if it cannot be."""
+        self.taken += 1
+        number = self.taken
+        await asyncio.sleep(self.lag_s if delay_s is None else delay_s)
+        if self._due is None or self._due[0] < number:
+            self._due = number, wanted
+        async with self._lock:
+            newest, due = self._due
+            if self._applied < number:
+                try:
+                    await self._apply(due)
+                except (OSError, ValueError, KeyError) as error:
+                    raise LabError(f"rules cannot be made: {error!r}") from error
+                self._applied = newest
 
 
 class Enforcer:
@@ -110,15 +81,13 @@ class Enforcer:
         self.service_states = InOrder(self._load_services)
         self.policy_states = InOrder(self._load_policies, options.lag_s)
         self._in_order = [self.service_states, *([self.policy_states] if options.enforce else [])]
-        self._loads = {name: _Loads() for name in policies}
+        self._loads = {name: InOrder(loader.load) for name, loader in policies.items()}
+        self._late: set[asyncio.Task[None]] = set()
         self._compiler: Compiler | None = None
 
     async def enforce(self, state: NetworkState) -> None:
         """Return once Services and policies of `state`, or of a newer one, are in force on all nodes."""
-        done = await asyncio.gather(*(one.take(state) for one in self._in_order), return_exceptions=True)
-        for problem in done:
-            if problem is not None:
-                raise problem
+        await asyncio.gather(*(one.take(state) for one in self._in_order))
 
     async def _load_services(self, state: NetworkState) -> None:
         services = Services(state.services, state.endpoint_slices, self._versions, state.members.values())
@@ -133,19 +102,8 @@ class Enforcer:
 
     async def _load(self, node: str, wanted: Ruleset, delay_s: float) -> None:
         """Load the rules of a node's policies; later, or never, if a fault says so."""
-        loads = self._loads[node]
-        loads.last += 1
-        number = loads.last
-
-        async def load() -> None:
-            await asyncio.sleep(delay_s)
-            async with loads.lock:
-                if number > loads.done:  # a newer one may have had less delay
-                    await self._policies[node].load(wanted)
-                    loads.done = number
-
         if delay_s == 0:
-            await load()
+            await self._loads[node].take(wanted)
         elif math.isfinite(delay_s):
-            loads.late.add(task := asyncio.create_task(load()))
-            task.add_done_callback(loads.late.discard)
+            self._late.add(task := asyncio.create_task(self._loads[node].take(wanted, delay_s)))
+            task.add_done_callback(self._late.discard)

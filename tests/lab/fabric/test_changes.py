@@ -155,14 +155,14 @@ async def test_lag_delays_each_change_and_keeps_their_order(network: LabNetwork)
     await world.add("x/server", {}, "80")
     await world.add("y/client", {})
     waiting = network._enforcer.policy_states
-    waiting.lag_s = 60.0
+    waiting.lag_s, before = 60.0, waiting.taken
     first = asyncio.ensure_future(world.enforce(DENY))
-    while len(waiting.queue) < 1:  # noqa: ASYNC110 (until the call is made; the change is not)
+    while waiting.taken <= before:  # noqa: ASYNC110 (until the call is made; the change is not)
         await asyncio.sleep(0)
     assert await world.probe("y/client", "x/server", 80) == OPEN
     clock.forward(30)
     second = asyncio.ensure_future(world.enforce())
-    while len(waiting.queue) < 2:  # noqa: ASYNC110 (as above)
+    while waiting.taken <= before + 1:  # noqa: ASYNC110 (as above)
         await asyncio.sleep(0)
     assert not first.done()
     clock.forward(30)

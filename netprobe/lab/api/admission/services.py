@@ -36,8 +36,6 @@ def default_service(service: dict[str, Any]) -> None:
     spec.setdefault("internalTrafficPolicy", "Cluster")
     if spec["type"] in {"NodePort", "LoadBalancer"}:
         spec.setdefault("externalTrafficPolicy", "Cluster")
-    if spec["type"] == "LoadBalancer":
-        spec.setdefault("allocateLoadBalancerNodePorts", True)
 
 
 def default_slice(slice_: dict[str, Any]) -> None:

@@ -123,24 +123,18 @@ def _fixed(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Mapping[str, Any]
     return fixed
 
 
-_WORKLOADS: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
-    "Deployment": ({"replicas": 1}, "strategy", {"maxSurge": "25%", "maxUnavailable": "25%"}),
-    "ReplicaSet": ({"replicas": 1}, "", {}),
-    "StatefulSet": ({"replicas": 1, "podManagementPolicy": "OrderedReady"}, "updateStrategy", {}),
-    "DaemonSet": ({}, "updateStrategy", {"maxSurge": 0, "maxUnavailable": 1}),
-}
-"""By kind: defaults of the spec, the field of the update strategy, and defaults of a rolling update."""
+_STRATEGIES = {"Deployment": "strategy", "StatefulSet": "updateStrategy", "DaemonSet": "updateStrategy"}
 
 
 def default_workload(obj: dict[str, Any]) -> None:
-    spec = obj["spec"]
-    values, field, rolling = _WORKLOADS[obj["kind"]]
+    spec, kind = obj["spec"], obj["kind"]
     _default_template(spec)
-    fill(spec, **values)
-    if field:
-        strategy = spec.setdefault(field, {})
-        if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-            fill(strategy.setdefault("rollingUpdate", {}), **rolling)
+    if kind != "DaemonSet":
+        fill(spec, replicas=1)
+    if kind == "StatefulSet":
+        fill(spec, podManagementPolicy="OrderedReady")
+    if field := _STRATEGIES.get(kind):
+        spec.setdefault(field, {}).setdefault("type", "RollingUpdate")
 
 
 def _default_template(spec: dict[str, Any]) -> None:
