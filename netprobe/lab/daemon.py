@@ -1,9 +1,8 @@
 """The process of a lab: `python -m netprobe.lab.daemon`, started by `launch`.
 
 It reads the options, creates the lab's folder, opens the API's socket in the machine's own network, enters
-new namespaces (fabric/world.py), starts the network and the API, reports that on the ready pipe, and runs
-until SIGTERM. An ephemeral lab also ends when the pipe that its parent holds open is closed, however the
-parent ends.
+new namespaces (fabric/world.py), starts the network and the API, reports that on standard output, and runs
+until SIGTERM. An ephemeral lab also ends when its standard input is closed, however its parent ends.
 
 Modules are imported late on purpose: PID 1 is forked from here and should stay small.
 """
@@ -47,16 +46,14 @@ def _say_on(fd: int) -> Say:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Start a lab; return once its first process runs. Results go to the ready pipe."""
+    """Start a lab; return once its first process runs. Results go to standard output."""
     parser = argparse.ArgumentParser(prog="python -m netprobe.lab.daemon")
     parser.add_argument("--options", required=True, type=LabOptions.from_json)
-    parser.add_argument("--ready-fd", required=True, type=int)
-    parser.add_argument("--hold-fd", type=int, help="end when this pipe is closed")
+    parser.add_argument("--ephemeral", action="store_true", help="end when standard input is closed")
     arguments = parser.parse_args(argv)
     options: LabOptions = arguments.options
-    for fd in filter(None, (arguments.ready_fd, arguments.hold_fd)):
-        os.set_inheritable(fd, False)
-    say = _say_on(arguments.ready_fd)
+    say = _say_on(os.dup(1))  # the log takes the place of these later
+    hold = os.dup(0) if arguments.ephemeral else None
     os.umask(0o077)
     kernel.leave_keyring()
     home = Home.named(options.name)
@@ -75,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _speed_up_imports()
             import asyncio
 
-            serving = _serve(spawner, options, home, listening=listening, say=say, hold=arguments.hold_fd)
+            serving = _serve(spawner, options, home, listening=listening, say=say, hold=hold)
             status = asyncio.run(serving)
             home.remove()
             return status

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import IO
 
 from netprobe.errors import LabError, UsageError
 from netprobe.lab.home import PROCESS, READY, Home
@@ -63,116 +62,79 @@ def start(options: LabOptions, *, ephemeral: bool = False) -> Lab:
 
     A lab stays until `stop`, under its name; an ephemeral one is described at `begin`.
     """
-    return begin(options).wait() if ephemeral else _begin(options, None, None).wait()
+    return (begin(options) if ephemeral else _begin(options, stdin=subprocess.DEVNULL)).wait()
 
 
 def begin(options: LabOptions) -> Starting:
     """Start an ephemeral lab and return at once: the caller can do something else while it starts.
 
     It gets its own name, which begins with "run-", and ends by itself when this process ends, even by
-    SIGKILL: the lab holds the other end of a pipe.
+    SIGKILL: its standard input is a pipe from here.
     """
     named = replace(options, name=f"run-{os.getpid()}-{secrets.token_hex(3)}")
-    theirs, ours = os.pipe2(os.O_CLOEXEC)
-    try:
-        return _begin(named, theirs, ours)
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(theirs)
+    return _begin(named, "--ephemeral", stdin=subprocess.PIPE)
 
 
-def _begin(options: LabOptions, theirs: int | None, ours: int | None) -> Starting:
-    """`theirs` and `ours` are the ends of the pipe that an ephemeral lab depends on."""
-    ready, write_ready = os.pipe2(os.O_CLOEXEC)
+def _begin(options: LabOptions, *flags: str, stdin: int) -> Starting:
     # -P ignores modules of the same name in the user's folder; PYTHONPATH leads to this very package.
-    command = [sys.executable, "-P", "-m", "netprobe.lab.daemon", "--options", options.to_json()]
-    command += ["--ready-fd", str(write_ready)]
+    command = [sys.executable, "-P", "-m", "netprobe.lab.daemon", "--options", options.to_json(), *flags]
     package = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))
-    passed = [write_ready]
-    if theirs is not None:
-        command += ["--hold-fd", str(theirs)]
-        passed.append(theirs)
-    try:
-        daemon = subprocess.Popen(
-            command,
-            pass_fds=passed,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the run, which then ends the lab in good order
-        )
-    except BaseException:
-        os.close(ready)
-        raise
-    finally:
-        os.close(write_ready)
-    return Starting(options, daemon, ready, ours)
+    daemon = subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,  # Ctrl-C is for the run, which then ends the lab in good order
+    )
+    return Starting(options, daemon)
 
 
 class Starting:
     """A lab that is starting. Call `wait` once, or `cancel`."""
 
-    def __init__(
-        self, options: LabOptions, daemon: subprocess.Popen[bytes], ready: int, hold: int | None
-    ) -> None:
-        self._options = options
+    def __init__(self, options: LabOptions, daemon: subprocess.Popen[bytes]) -> None:
+        self.options = options
         self._daemon = daemon
-        self._ready = ready
-        self._hold = hold
         self._waited = False
-
-    @property
-    def options(self) -> LabOptions:
-        return self._options
 
     def wait(self) -> Lab:
         """The lab, once its API answers; LabError with the reason if it cannot start. Blocks."""
         self._waited = True
         pid = None
-        with os.fdopen(self._ready, "rb", 0) as answers, self._daemon:
+        with self._daemon as daemon:  # whose pipes are closed in the end
             try:
-                for line in _lines(answers):
+                for line in _lines(daemon):
                     if line.startswith(PROCESS):
                         pid = int(line.removeprefix(PROCESS))
                     elif line == READY and pid is not None:
-                        home = Home.named(self._options.name)
-                        return Lab(home.name, home.kubeconfig, pid, self._options, _hold=self._hold)
+                        hold = None if daemon.stdin is None else os.dup(daemon.stdin.fileno())
+                        home = Home.named(self.options.name)
+                        return Lab(home.name, home.kubeconfig, pid, self.options, _hold=hold)
                     else:
                         raise LabError(line)  # noqa: TRY301 (what was started is ended below)
-                raise LabError(_last_words(self._daemon))  # noqa: TRY301
+                raise LabError(_last_words(daemon))  # noqa: TRY301
             except BaseException:
-                self._end(pid)
+                daemon.kill()
+                if pid is not None:
+                    _end(pid)
+                    Home.named(self.options.name).remove()
                 raise
 
     def cancel(self) -> None:
         """Give up an ephemeral lab that nobody has waited for: it ends by itself. Otherwise do nothing."""
-        if self._waited:
-            return
-        self._waited = True
-        os.close(self._ready)
-        self._release()
-        self._daemon.communicate()
-
-    def _end(self, pid: int | None) -> None:
-        self._daemon.kill()
-        if pid is not None:
-            _end(pid)
-            Home.named(self._options.name).remove()
-        self._release()
-
-    def _release(self) -> None:
-        if self._hold is not None:
-            os.close(self._hold)
-            self._hold = None
+        if not self._waited:
+            self._waited = True
+            with self._daemon:
+                pass
 
 
-def _lines(answers: IO[bytes]) -> Iterator[str]:
+def _lines(daemon: subprocess.Popen[bytes]) -> Iterator[str]:
     """The daemon's messages, line by line, until its pipe ends. LabError if it takes too long."""
-    deadline = time.monotonic() + _START_S
+    answers, deadline = daemon.stdout, time.monotonic() + _START_S
+    assert answers is not None  # noqa: S101 (for the type checker)
     while True:
         left = max(0.0, deadline - time.monotonic())
         if not select.select([answers], [], [], left)[0]:
