@@ -117,8 +117,8 @@ async def _serve(
         loop.add_reader(hold, lambda: _note_end(loop, hold, ending))
     async with contextlib.AsyncExitStack() as down:
         try:
-            from netprobe.lab.api import serve as serve_api
             from netprobe.lab.api.bootstrap import install_dns
+            from netprobe.lab.api.server import serve as serve_api
             from netprobe.lab.fabric.network import LabNetwork
 
             network = await LabNetwork.open(spawner, options)

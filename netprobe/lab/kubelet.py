@@ -15,12 +15,12 @@ from typing import Any
 
 from netprobe.errors import LabError
 from netprobe.lab import placement, podstatus
-from netprobe.lab.api import faults
 from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
 from netprobe.lab.enforcer import OUTSIDE, StatePusher
+from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.state import Fabric, LabNode, PolicyPod
 from netprobe.lab.placement import HostPorts
 from netprobe.model.flow import Address, PodRef
@@ -122,7 +122,7 @@ class Kubelet(Controller[ObjectKey]):
             return None
         self._write(key, lambda obj: podstatus.refresh(obj, now()))
         age = asyncio.get_running_loop().time() - local.started_at
-        restart = faults.restart_after(pod)
+        restart = faults.restart_after(pod["metadata"].get("annotations") or {})
         if restart and not podstatus.restarted(pod):
             if age >= restart:
                 await self._tear_down(key)

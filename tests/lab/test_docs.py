@@ -9,7 +9,6 @@ import click
 
 import netprobe
 from netprobe.cli.lab import command, up
-from netprobe.lab.api import faults as api_faults
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.network import SERVES
 from netprobe.lab.kubelet import ADDRESS
@@ -33,7 +32,7 @@ def test_every_command() -> None:
 
 
 def test_every_annotation() -> None:
-    fault_names = {api_faults.EXEC, api_faults.API, api_faults.RESTART, faults.LISTENER, faults.MISSED}
+    fault_names = {faults.EXEC, faults.API, faults.RESTART, faults.LISTENER, faults.MISSED}
     fault_names |= {faults.AGENT, faults.PATH}
     assert set(re.findall(r"`(netprobe\.dev/[a-z-]+)", PAGE)) == {
         *fault_names,
@@ -44,8 +43,7 @@ def test_every_annotation() -> None:
 
 
 def test_every_value_of_a_fault() -> None:
-    for module in (api_faults, faults):
-        assert module.__doc__ is not None
-        for value in re.findall(r"^    (\S+)(?:  (\S+))?  ", module.__doc__, re.MULTILINE):
-            for word in filter(None, value):
-                assert f"`{word}`" in PAGE, word
+    assert faults.__doc__ is not None
+    for value in re.findall(r"^    (\S+)(?:  (\S+))?  ", faults.__doc__, re.MULTILINE):
+        for word in filter(None, value):
+            assert f"`{word}`" in PAGE, word

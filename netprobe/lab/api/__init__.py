@@ -1,5 +1,1 @@
-"""The lab's Kubernetes-compatible face: `serve` is all that the rest of the lab needs."""
-
-from netprobe.lab.api.server import Server, serve
-
-__all__ = ["Server", "serve"]
+"""The Kubernetes-compatible face of the lab: objects, HTTP, watches, exec and port-forward."""

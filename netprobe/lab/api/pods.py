@@ -20,7 +20,7 @@ from aiohttp import hdrs, web
 
 from netprobe.errors import LabError
 from netprobe.lab import podstatus
-from netprobe.lab.api import channels, faults, patch, requests
+from netprobe.lab.api import channels, patch, requests
 from netprobe.lab.api.admission.workloads import check_name
 from netprobe.lab.api.channels import Channels
 from netprobe.lab.api.operations import Operations, lab_itself, now
@@ -28,6 +28,7 @@ from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.status import bad_request, invalid
 from netprobe.lab.api.store import ObjectKey
+from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.state import Fabric, Process
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
@@ -124,7 +125,7 @@ async def _run(
     """
     client = await _accept(request, pod)
     ref = PodRef(pod["metadata"]["namespace"], pod["metadata"]["name"])
-    fault, seconds = faults.of_exec(pod)
+    fault, seconds = faults.of_exec(pod["metadata"].get("annotations") or {})
     if fault == "late":
         await asyncio.sleep(seconds)
     try:
@@ -186,7 +187,7 @@ async def _read(client: Channels, process: Process | None) -> None:
 async def _serve(
     client: Channels, process: Process, fault: str, transport: asyncio.Transport | None, *, shows_code: bool
 ) -> None:
-    """Send a process' output and its status to the client. `fault` is one of api/faults.py."""
+    """Send a process' output and its status to the client. `fault` is one of fabric/faults.py."""
 
     async def pump(channel: int, reader: asyncio.StreamReader | None) -> None:
         while reader is not None and (data := await reader.read(_CHUNK)):

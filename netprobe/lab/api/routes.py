@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hmac
 import json
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,13 +15,12 @@ from aiohttp import hdrs, web
 
 from netprobe.lab.api import discovery, patch, pods, requests
 from netprobe.lab.api.bodies import parse
-from netprobe.lab.api.faults import ApiFaults
 from netprobe.lab.api.lists import Lists, selection, watch
 from netprobe.lab.api.operations import Deletion, Operations, Subresource, now
 from netprobe.lab.api.patch import JSON_PATCH, json_patch, merge
 from netprobe.lab.api.portforward import forward
 from netprobe.lab.api.requests import RequestTarget, reply
-from netprobe.lab.api.resources import ACCESS_REVIEWS, PODS, RULES_REVIEWS, SCALE, Resource
+from netprobe.lab.api.resources import ACCESS_REVIEWS, NAMESPACES, PODS, RULES_REVIEWS, SCALE, Resource
 from netprobe.lab.api.schema import ObjectDecoder, definition_of
 from netprobe.lab.api.selectors import render
 from netprobe.lab.api.status import (
@@ -30,7 +31,9 @@ from netprobe.lab.api.status import (
     no_such_path,
     unauthorized,
 )
+from netprobe.lab.api.store import ObjectKey, Store
 from netprobe.lab.api.trace import trace
+from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.trace import RULES, TRACE
 from netprobe.model.objects import Object
@@ -183,6 +186,38 @@ class RequestRouter:
             if name == "log" and method == hdrs.METH_GET:
                 return await pods.log(request, self._operations, target)
         raise no_such_path()
+
+
+class ApiFaults:
+    """Counts the requests of each namespace that has faults on demand (fabric/faults.py)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._requests: Counter[str] = Counter()
+
+    async def strike(self, target: RequestTarget) -> None:
+        """Raise, or never return, if it is this request's turn."""
+        name, number = self._fault(target)
+        if name not in {"429", "500", "hang"} or number < 1:
+            return
+        self._requests[target.namespace] += 1
+        if self._requests[target.namespace] % int(number):
+            return
+        if name == "429":
+            text = "the server has received too many requests and has asked us to try again later"
+            raise ApiError(429, "TooManyRequests", text, retry_after_s=1)
+        if name == "500":
+            raise ApiError(500, "InternalError", "Internal error occurred: a fault on demand")
+        await asyncio.get_running_loop().create_future()
+
+    def watch_ends_after(self, target: RequestTarget) -> float:
+        """Seconds; 0 if a watch may take its time."""
+        name, number = self._fault(target)
+        return number if name == "watch" else 0.0
+
+    def _fault(self, target: RequestTarget) -> tuple[str, float]:
+        stored = self._store.get(NAMESPACES, ObjectKey("", target.namespace))
+        return faults.of_api(stored.object["metadata"].get("annotations") or {}) if stored else ("", 0.0)
 
 
 def _review(resource: Resource) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Faults of the network on demand, by annotation; none by default.
+"""Faults on demand, by annotation; none by default. They test a prober, and show what its users see.
 
 On a pod, `netprobe.dev/fault-listener`:
 
@@ -6,6 +6,22 @@ On a pod, `netprobe.dev/fault-listener`:
     late=SECONDS    it listens only that long after it has become ready
     loopback        it listens on its loopback addresses only
     ipv4, ipv6      it listens on its addresses of that family only
+
+On a pod, `netprobe.dev/fault-exec`:
+
+    breaks          the connection is cut at the command's first output
+    hangs           the command starts, and no output and no status ever comes
+    loses-status    all output comes, the exit status does not
+    late=SECONDS    the command starts that much later
+
+On a pod, `netprobe.dev/fault-restart: SECONDS`: that long after its start, it restarts once, with another
+address.
+
+On a namespace, `netprobe.dev/fault-api`, for requests on what is in it:
+
+    429/N  500/N    each Nth request gets this status (1: every request)
+    hang/N          each Nth request is never answered
+    watch/SECONDS   a watch is cut after that time
 
 On a policy, `netprobe.dev/fault-missed`:
 
@@ -30,6 +46,9 @@ from dataclasses import dataclass
 
 from netprobe.model.labels import Labels
 
+EXEC = "netprobe.dev/fault-exec"
+RESTART = "netprobe.dev/fault-restart"
+API = "netprobe.dev/fault-api"
 LISTENER = "netprobe.dev/fault-listener"
 MISSED = "netprobe.dev/fault-missed"
 AGENT = "netprobe.dev/fault-agent"
@@ -91,9 +110,30 @@ def _missed(annotations: Labels) -> tuple[str, str]:
     return what, where
 
 
+def of_exec(annotations: Labels) -> tuple[str, float]:
+    """The fault of a pod's execs ("" for none) and its seconds."""
+    name, _, number = annotations.get(EXEC, "").partition("=")
+    return name, _positive(number)
+
+
+def restart_after(annotations: Labels) -> float:
+    """Seconds after which a pod restarts; 0 for never."""
+    return _positive(annotations.get(RESTART, ""))
+
+
+def of_api(annotations: Labels) -> tuple[str, float]:
+    """The fault of requests in a namespace ("" for none) and its number."""
+    name, _, number = annotations.get(API, "").partition("/")
+    return name, _positive(number)
+
+
 def _late(text: str) -> float:
     name, _, number = text.partition("=")
+    return _positive(number) if name == "late" else 0.0
+
+
+def _positive(text: str) -> float:
     try:
-        return max(0.0, float(number)) if name == "late" else 0.0
+        return max(0.0, float(text))
     except ValueError:
         return 0.0

@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from netprobe.lab.api import Server, serve
+from netprobe.lab.api.server import Server, serve
 from netprobe.lab.fabric.state import NetworkState
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
