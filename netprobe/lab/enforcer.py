@@ -82,14 +82,20 @@ class StatePusher:
         tiers |= {tier_name(one.name): one for one in records if isinstance(one, Tier)}
         nodes = self._all(NODES)
         return NetworkState(
-            namespaces={obj["metadata"]["name"]: _namespace_labels(obj) for obj in self._all(NAMESPACES)},
+            namespaces={
+                name: labels_of_namespace(name, labels) for name, labels in map(_named, self._all(NAMESPACES))
+            },
             members=self._with_accounts(),
             policies=[one for one in records if isinstance(one, InstalledPolicy)],
             services=self._all(SERVICES),
             endpoint_slices=self._all(ENDPOINT_SLICES),
             tiers=tuple(tiers.values()),
             nodes={obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in nodes},
-            network_sets=tuple(map(_set, (one for one in records if isinstance(one, NetworkSet)))),
+            network_sets=tuple(
+                replace(one, labels=labels_of_set(one.namespace, one.labels))
+                for one in records
+                if isinstance(one, NetworkSet)
+            ),
             selectable_nodes=tuple(map(_node, nodes)),
         )
 
@@ -162,12 +168,8 @@ def _installed(kind: PolicyKind, obj: Object) -> _Installed | None:
             return None
 
 
-def _namespace_labels(obj: Object) -> Labels:
-    return labels_of_namespace(obj["metadata"]["name"], _labels(obj))
-
-
-def _set(one: NetworkSet) -> NetworkSet:
-    return replace(one, labels=labels_of_set(one.namespace, one.labels))
+def _named(obj: Object) -> tuple[str, Labels]:
+    return obj["metadata"]["name"], _labels(obj)
 
 
 def _labels(obj: Object) -> Labels:

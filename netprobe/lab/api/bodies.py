@@ -91,9 +91,9 @@ def _message(data: bytes, of: Definition) -> dict[str, Any]:
 
 def _put(result: dict[str, Any], name: str, field: Field, value: int | bytes) -> None:
     type_ = field.type
-    if type_.is_list and type_.item is not None:
+    if type_.item is not None and type_.name == "[]":
         result.setdefault(name, []).append(_value(value, type_.item))
-    elif type_.is_map and type_.item is not None:
+    elif type_.item is not None:
         entry = dict(_fields(_bytes(value)))
         key = _text(entry.get(1, b""))
         result.setdefault(name, {})[key] = _value(entry.get(2, b""), type_.item)

@@ -40,20 +40,8 @@ class Type:
         return f"{self.name}{self.item or ''}"
 
     @property
-    def is_list(self) -> bool:
-        return self.name == "[]"
-
-    @property
-    def is_map(self) -> bool:
-        return self.name == "{}"
-
-    @property
-    def is_struct(self) -> bool:
-        return self.item is None and self.name not in SCALARS
-
-    @property
     def definition(self) -> Definition | None:
-        return definition(self.name) if self.is_struct else None
+        return None if self.item is not None or self.name in SCALARS else definition(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +159,19 @@ class ObjectDecoder:
         return result
 
     def _value(self, value: Any, type_: Type, path: str) -> Any:
-        if value is None:
-            return None
-        item_type = type_.item
-        if item_type is not None and type_.is_list:
-            if not isinstance(value, list):
+        match type_.name, type_.item, value:
+            case _, _, None:
+                return None
+            case "[]", Type() as item, list():
+                empty: dict[str, Any] | None = None if item.definition is None else {}
+                return [
+                    empty if one is None else self._value(one, item, f"{path}[{i}]")
+                    for i, one in enumerate(value)
+                ]
+            case "{}", Type() as item, dict():
+                return {k: "" if v is None else self._value(v, item, path) for k, v in value.items()}
+            case "[]" | "{}", _, _:
                 raise self._mismatch(value, str(type_), path)
-            return [
-                {} if item is None and item_type.is_struct else self._value(item, item_type, f"{path}[{i}]")
-                for i, item in enumerate(value)
-            ]
-        if item_type is not None:
-            if not isinstance(value, dict):
-                raise self._mismatch(value, str(type_), path)
-            return {k: "" if v is None else self._value(v, item_type, path) for k, v in value.items()}
         if (definition := type_.definition) is not None:
             return self.struct(value, definition, path)
         return self._scalar(value, type_, path)
@@ -219,6 +206,6 @@ class ObjectDecoder:
 
 
 def _is_empty(value: Any, field: Field) -> bool:
-    if field.type.is_list or field.type.is_map:
+    if field.type.item is not None:
         return not value
-    return not field.pointer and not field.type.is_struct and value in ("", 0, False)
+    return not field.pointer and field.type.definition is None and value in ("", 0, False)

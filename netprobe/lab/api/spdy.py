@@ -29,6 +29,7 @@ _VERSION: Final = 3
 _SYN_STREAM, _SYN_REPLY, _RST_STREAM, _PING, _GOAWAY, _HEADERS = 1, 2, 3, 6, 7, 8
 _FIN: Final = 1
 _REFUSED_STREAM: Final = 3
+_LARGEST_FRAME: Final = 4 << 20  # as of a message of a websocket
 _LARGEST_HEADERS: Final = 64 * 1024
 
 
@@ -84,6 +85,8 @@ class Connection:
         self._received += data
         while len(self._received) >= 8:
             length = int.from_bytes(self._received[5:8])
+            if length > _LARGEST_FRAME:
+                raise ValueError("too long a frame")
             if len(self._received) < 8 + length:
                 return
             head, payload = bytes(self._received[:8]), bytes(self._received[8 : 8 + length])

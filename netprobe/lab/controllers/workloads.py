@@ -36,8 +36,6 @@ from netprobe.manifests.workload import COMPLETION_INDEX, REVISION_HASH, added_l
 from netprobe.model.objects import Object
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_NUMBERS = ("desiredNumberScheduled", "currentNumberScheduled", "numberReady", "numberMisscheduled")
-_SHOWN_AT_ZERO = {"replicas", *_NUMBERS}
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
@@ -81,11 +79,10 @@ class OwnerController(Controller[ObjectKey]):
         """Make one step towards what the object describes."""
 
     def set_status(self, obj: Object, status: Object) -> None:
-        """Write a status if it differs; like the API, leave out most fields that are zero or empty."""
-        shown = {k: v for k, v in status.items() if k in _SHOWN_AT_ZERO or v not in (0, None, [])}
-        if self.resource is not JOBS:
-            shown["observedGeneration"] = obj["metadata"]["generation"]
-        self.operations.modify(self.resource, Store.key(obj), lambda old: old.update(status=shown), "status")
+        """Write a status if it differs."""
+        generation = {} if self.resource is JOBS else {"observedGeneration": obj["metadata"]["generation"]}
+        new = {**generation, **status}
+        self.operations.modify(self.resource, Store.key(obj), lambda old: old.update(status=new), "status")
 
     def record(self, obj: Object, reason: str, text: str) -> None:
         self.operations.record(obj, reason, text, component=f"{self.resource.singular}-controller")
@@ -256,7 +253,6 @@ def _replicas(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
 def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int) -> Object:
     return {
         "replicas": len(pods),
-        "fullyLabeledReplicas": len(pods),
         "readyReplicas": _ready(pods),
         "availableReplicas": _ready(pods),
     }

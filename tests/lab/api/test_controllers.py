@@ -180,7 +180,7 @@ async def test_a_job_keeps_its_pods_and_waits_while_it_is_suspended(api: Api) ->
         return [pod["status"]["phase"] for pod in pods["items"]] == ["Failed"] * 2
 
     await api.until(PODS, failed, labelSelector="job-name=run")
-    await api.until(f"{JOBS}/run", lambda j: "active" not in j["status"])
+    await api.until(f"{JOBS}/run", lambda j: j["status"]["active"] == 0)
     assert failed(await api.get(PODS)), "they are not replaced"
     await api.ok("DELETE", f"{JOBS}/run")
     await api.until(PODS, lambda found: not found["items"])
