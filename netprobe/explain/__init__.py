@@ -14,18 +14,12 @@ from netprobe.explain.explanation import (
     Explanation,
     FlowSide,
     Item,
-    NearMiss,
     NearMissKind,
-    Obstacle,
     ObstacleKind,
-    PolicyView,
-    Role,
     RuleView,
     SideView,
-    TierView,
 )
 from netprobe.explain.text import WORD, answer, lines, qualified
-from netprobe.manifests.suggestion import SideEffect, SuggestedEdit, Suggestion
 from netprobe.model.flow import Flow, ServiceRef
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Decision, Verdict
@@ -35,18 +29,10 @@ __all__ = [
     "Advisor",
     "Explanation",
     "Item",
-    "NearMiss",
     "NearMissKind",
-    "Obstacle",
     "ObstacleKind",
-    "PolicyView",
-    "Role",
     "RuleView",
-    "SideEffect",
     "SideView",
-    "SuggestedEdit",
-    "Suggestion",
-    "TierView",
     "document",
     "explain",
     "explain_all",

@@ -4,17 +4,7 @@ Every set is proved by the simulator before it is given out. A declaration that 
 refused, with the pods and the flows.
 """
 
-from netprobe.generate.demand import NamedPeers, Refusal
 from netprobe.generate.generate import Generated, generate
-from netprobe.generate.policies import GeneratedPolicy
-from netprobe.generate.propose import ProposedRow, propose
+from netprobe.generate.propose import propose
 
-__all__ = [
-    "Generated",
-    "GeneratedPolicy",
-    "NamedPeers",
-    "ProposedRow",
-    "Refusal",
-    "generate",
-    "propose",
-]
+__all__ = ["Generated", "generate", "propose"]

@@ -4,22 +4,18 @@
 pods that no policy tells apart, so its cost does not grow with the pairs of pods.
 """
 
-from netprobe.impact.bundles import Scope
 from netprobe.impact.declaration import Breach
 from netprobe.impact.difference import FlowChange
 from netprobe.impact.impact import ChangeBundle, Impact, impact
-from netprobe.impact.names import EndSet
 from netprobe.impact.revision import Revision, Snapshot, read_snapshots, revise
 from netprobe.impact.unneeded import Unneeded
 
 __all__ = [
     "Breach",
     "ChangeBundle",
-    "EndSet",
     "FlowChange",
     "Impact",
     "Revision",
-    "Scope",
     "Snapshot",
     "Unneeded",
     "impact",

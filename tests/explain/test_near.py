@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.explain import Advisor, Role, explain, lines
+from netprobe.explain import Advisor, explain, lines
+from netprobe.explain.explanation import Role
 from netprobe.manifests import load
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.policy import Action

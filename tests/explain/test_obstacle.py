@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.explain import Obstacle, explain
 from netprobe.explain import ObstacleKind as Kind
+from netprobe.explain import explain
+from netprobe.explain.explanation import Obstacle
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import NamedPort, Peer, PodPeer, Port, PortRange

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import ProposedRow, propose
+from netprobe.generate import propose
+from netprobe.generate.propose import ProposedRow
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, PortRange, Rule

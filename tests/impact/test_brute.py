@@ -9,8 +9,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.impact import FlowChange, Revision, Scope, Snapshot, impact, revise
-from netprobe.impact.bundles import GroupBundle, bundles
+from netprobe.impact import FlowChange, Revision, Snapshot, impact, revise
+from netprobe.impact.bundles import GroupBundle, Scope, bundles
 from netprobe.impact.difference import States, compare_states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef

@@ -6,8 +6,8 @@ which boxes and arrows there are. GRAPH_FORMATS writes them.
 
 from __future__ import annotations
 
-from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell, by_pair
+from netprobe.report.graph.build import GraphOptions, build
+from netprobe.report.graph.elements import Denied, DrawnTable, Graph
 from netprobe.report.write import Formats
 
 GRAPH_FORMATS: Formats[Graph] = Formats(
@@ -19,15 +19,4 @@ GRAPH_FORMATS: Formats[Graph] = Formats(
     }
 )
 
-__all__ = [
-    "GRAPH_FORMATS",
-    "Denied",
-    "DrawnTable",
-    "EndInfo",
-    "EndName",
-    "Graph",
-    "GraphCell",
-    "GraphOptions",
-    "build",
-    "by_pair",
-]
+__all__ = ["GRAPH_FORMATS", "Denied", "DrawnTable", "Graph", "GraphOptions", "build"]

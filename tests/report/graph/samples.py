@@ -8,7 +8,8 @@ from typing import TypeAlias
 from netprobe.diff import Mismatch
 from netprobe.model.verdict import Verdict
 from netprobe.report import graph
-from netprobe.report.graph import EndName, Graph, GraphCell, GraphOptions, by_pair
+from netprobe.report.graph import Graph, GraphOptions
+from netprobe.report.graph.elements import EndName, GraphCell, by_pair
 
 FlowCell: TypeAlias = tuple[EndName, EndName, GraphCell]
 

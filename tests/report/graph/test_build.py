@@ -9,7 +9,8 @@ import pytest
 from netprobe.diff import Mismatch
 from netprobe.model.flow import Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import Denied, DrawnTable, EndName, GraphCell, GraphOptions
+from netprobe.report.graph import Denied, DrawnTable, GraphOptions
+from netprobe.report.graph.elements import EndName, GraphCell
 from tests.report.graph.samples import FlowCell, arrows, build, cell
 
 ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN

@@ -8,8 +8,8 @@ import random
 import pytest
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import EndName, Graph, GraphOptions, by_pair
-from netprobe.report.graph.elements import Anchor, ArrowLabel
+from netprobe.report.graph import Graph, GraphOptions
+from netprobe.report.graph.elements import Anchor, ArrowLabel, EndName, by_pair
 from netprobe.report.graph.grouping import cell_key, group_label, representatives
 from tests.report.graph.samples import FlowCell, arrows, build, cell, everybody
 

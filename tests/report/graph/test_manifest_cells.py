@@ -9,8 +9,9 @@ from typing import TypeAlias
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import EndName, Graph, GraphOptions, build
+from netprobe.report.graph import Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows
+from netprobe.report.graph.elements import EndName
 from netprobe.report.graph.manifest_cells import (
     PodGroup,
     by_namespace,
