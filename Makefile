@@ -40,7 +40,7 @@ demo: setup  ## run two worked examples on the lab
 test: setup  ## run every test that needs no cluster
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy & types=$$!; \
-	$(BIN)/pytest -q -n 4 --dist loadfile --ignore tests/cluster; tests=$$?; \
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/cluster; tests=$$?; \
 	wait $$types || { echo "mypy has found errors, see above"; exit 1; }; exit $$tests
 
 test-lab-fuzz: setup  ## compare lab and simulator on random clusters for $$NETPROBE_FUZZ_SECONDS

@@ -24,11 +24,35 @@ settings.register_profile("new ones", suppress_health_check=[HealthCheck.too_slo
 settings.load_profile("new ones" if os.environ.get("NETPROBE_FUZZ_SECONDS") else "always the same")
 
 
+LONGEST = (
+    "debug/test_causes.py",
+    "test_pytest_plugin.py",
+    "conformance/test_lab.py",
+    "run/test_main_job.py",
+    "run/test_faults.py",
+    "property/test_evaluators.py",
+    "doctor/test_command.py",
+    "run/test_permissions.py",
+    "scenarios/test_lab.py",
+    "lab/test_services.py",
+    "lab/test_launch.py",
+    "lab/test_trace.py",
+    "debug/test_live.py",
+    "report/graph/test_browser.py",
+    "run/test_in_place.py",
+    "run/test_interrupted.py",
+)
+"""The files that take longest, in this order: a worker runs whole files, and one that began last ended last."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What sends packets is tried again when it fails; the summary tells of every rerun.
+    """The longest files come first; what sends packets is tried again when it fails, which the summary tells.
 
     Such tests wait for real processes, and a machine that is shared may stop them for seconds.
     """
+    folder = Path(__file__).parent
+    place = {folder / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -74,12 +74,6 @@ async def test_a_service_is_tried_until_it_answers_from_everywhere() -> None:
     assert one._served == set(TO_SERVICE)
 
 
-async def test_a_cluster_that_translates_no_service_lacks_them() -> None:
-    one = fixture(Bench(), TO_SERVICE, Pace(canary_s=0))
-    await one._prove_services()
-    assert one.lacks_services
-
-
 async def test_policies_of_a_namespace_that_is_new_are_applied_again() -> None:
     bench = Bench()
     one = fixture(bench)

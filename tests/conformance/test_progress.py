@@ -26,13 +26,3 @@ def test_a_line_has_count_failures_and_the_time_left() -> None:
         tally.add(result)
     assert tally.line() == "7 of 400 cases, 2 failed, 1 flaky, about 9 min left"
     assert tally.last == FLAKY.case.name
-
-
-def test_the_last_lines() -> None:
-    clock = Clock()
-    tally = Tally(2, clock)
-    clock.now += 40
-    tally.add(PASSED)
-    assert tally.line() == "1 of 2 cases, none failed, about 40 s left"
-    tally.add(PASSED)
-    assert tally.line() == "2 of 2 cases, none failed"

@@ -138,15 +138,6 @@ def test_markdown_folds_each_case_and_keeps_names_inert() -> None:
     assert "no &lt;SCTP&gt; here" in shown
 
 
-@pytest.mark.parametrize("format_", sorted({*CONFORMANCE_FORMATS.names} - {"html"}))
-def test_nothing_is_printed_about_a_run_that_passed_but_its_table(format_: str) -> None:
-    shown = text(report(PASSED), format_)
-    assert "FAILED" not in shown
-    assert "<failure" not in shown
-    assert "<details>" not in shown
-    assert "::error" not in shown
-
-
 def test_the_report_of_network_policy_api_has_a_profile_for_each_api() -> None:
     """The fields are those of conformance/apis/v1alpha1 of network-policy-api v0.3.0."""
     rules = {"standard": ("cnp-admin",), "experimental": ("cnp-named-port",)}

@@ -147,12 +147,3 @@ def test_the_first_night_has_no_baseline_and_the_second_has_the_first(tmp_path: 
     assert main(["conformance", "--join", str(first), *kept]) == 1, "the same again is the same"
     assert main(["conformance", "--join", str(second), "--baseline", f"{nights}/", *kept[2:]]) == 0
     assert len(list(nights.iterdir())) == 2
-
-
-@pytest.mark.lab
-def test_a_file_of_the_history_that_was_cut_off_is_skipped_with_a_warning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "broken.json").write_text("{")
-    assert main(["conformance", "--history", str(tmp_path), "--only", CASES[0].name]) == 0
-    assert f"{tmp_path}/broken.json" in capsys.readouterr().err

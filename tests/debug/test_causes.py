@@ -17,7 +17,7 @@ from netprobe.lab import Lab
 from netprobe.run.target import ClusterChoice
 from tests.debug.faults import FOLDER, Given, ask_all, check, check_sentence, fault, request
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("debug causes")]
+pytestmark = pytest.mark.lab
 
 CAUSES = {
     # file -> the first cause, and what its sentence and fix have to contain
@@ -59,16 +59,20 @@ TOGETHER = {
     "source-not-running ingress-policy": ("source-not-running", "ingress-policy"),
     "endpoints-not-ready both-policies": ("endpoints-not-ready", "both-policies", "dns-blocked"),
     "no-listener egress-policy": ("egress-policy", "no-listener"),
-    "other-policy egress-policy": ("egress-policy", "other-policy"),
     "outside-silent egress-policy": ("egress-policy", "outside-silent"),
 }
 READ = (
+    "almost-allowed-label",
     "almost-allowed-namespace",
     "almost-allowed-port",
     "almost-allowed-protocol",
     "almost-allowed-service-port",
     "almost-allowed-policy-types",
     "target-port-name",
+    "name-unknown",
+    "host-network",
+    "other-policy",
+    "other-policy-cluster",
 )
 ALONE = [name for name in CAUSES if name not in READ and all(name not in names.split() for names in TOGETHER)]
 

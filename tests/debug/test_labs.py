@@ -15,7 +15,7 @@ from netprobe.lab import LabOptions, start
 from netprobe.run.target import ClusterChoice
 from tests.debug import faults
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("debug labs")]
+pytestmark = pytest.mark.lab
 
 DEAD = {"netprobe.dev/fault-listener": "dead"}
 

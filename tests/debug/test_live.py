@@ -16,7 +16,7 @@ from netprobe.model.objects import Object
 from netprobe.run.target import ClusterChoice
 from tests.debug import faults
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("debug live")]
+pytestmark = pytest.mark.lab
 
 
 SHOP = "live-shop"
@@ -105,36 +105,28 @@ ALLOWED: Object = {
 """Because of its peer, the shadow needs the label that the Service selects."""
 
 
-def test_where_a_shadow_pod_would_disturb_it_is_not_created(lab: Lab, question: Request) -> None:
-    async def ask() -> tuple[Answer, Answer, Answer]:
+def test_where_a_shadow_pod_would_disturb_an_ephemeral_container_asks(lab: Lab, question: Request) -> None:
+    said: list[str] = []
+
+    async def ask() -> tuple[Answer, Answer, list[Object]]:
         async with connect(str(lab.kubeconfig)) as cluster:
             await faults.apply(cluster, [GOSSIP, ALLOWED])
             try:
                 refused = await debug(question, ignore, ignore)
-                disturbing = await debug(replace(question, disturb=True), ignore, ignore)
-                return refused, disturbing, await debug(replace(question, ephemeral=True), ignore, ignore)
+                ephemeral = replace(question, ephemeral=True, say=said.append)
+                answer = await debug(ephemeral, ignore, ignore)
+                pods = await cluster.find("Pod", SHOP, {"app": "web"})
+                return refused, answer, pods[0]["status"]["ephemeralContainerStatuses"]
             finally:
                 await cluster.delete("Service", "gossip", SHOP)
                 await cluster.delete("NetworkPolicy", "db", SHOP)
 
-    refused, disturbing, ephemeral = asyncio.run(ask())
+    refused, ephemeral, containers = asyncio.run(ask())
     text = refused["packets"].text
     assert text.startswith(f"a shadow pod would disturb other workloads: Service {SHOP}/gossip publishes")
     assert text.endswith("(--disturb creates it anyway)")
     assert (refused.exit_status, refused["path"].status.value) == (3, "ok")
-    assert (disturbing.exit_status, ephemeral.exit_status) == (0, 0)
-
-
-def test_an_ephemeral_container_is_announced_and_ends(lab: Lab, question: Request) -> None:
-    async def ask() -> tuple[Answer, list[str], list[Object]]:
-        said: list[str] = []
-        answer = await debug(replace(question, ephemeral=True, say=said.append), ignore, ignore)
-        async with connect(str(lab.kubeconfig)) as cluster:
-            pods = await cluster.find("Pod", SHOP, {"app": "web"})
-        return answer, said, pods[0]["status"]["ephemeralContainerStatuses"]
-
-    answer, said, containers = asyncio.run(ask())
-    assert answer.exit_status == 0
+    assert ephemeral.exit_status == 0
     assert len(said) == 1
     assert "it ends with this command and cannot be removed" in said[0]
     assert all("terminated" in one["state"] for one in containers)

@@ -25,7 +25,7 @@ from netprobe.lab.options import LabOptions
 from tests.lab import rootless
 from tests.lab.playground import on, pod
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab launch")]
+pytestmark = pytest.mark.lab
 _LONG_S = 30
 
 

@@ -43,18 +43,6 @@ async def test_output_and_status(pod: Api, protocol: str) -> None:
         assert await collect(socket) == (b"out\n", b"err\n", {"metadata": {}, "status": "Success"})
 
 
-async def test_the_exit_status_is_reported_as_by_a_kubelet(pod: Api) -> None:
-    async with executing(pod, "sh", "-c", "exit 3") as socket:
-        _, _, status = await collect(socket)
-    assert status == {
-        "metadata": {},
-        "status": "Failure",
-        "message": "command terminated with non-zero exit code: command terminated with exit code 3",
-        "reason": "NonZeroExitCode",
-        "details": {"causes": [{"reason": "ExitCode", "message": "3"}]},
-    }
-
-
 async def test_input_and_its_end(pod: Api) -> None:
     async with executing(pod, "cat", protocol=channels.V5, stdin="true") as socket:
         for chunk in (b"one ", b"two"):

@@ -108,14 +108,6 @@ async def test_a_stream_may_come_after_the_command_has_ended(pod: Api) -> None:
         assert await exchange.finished("stderr") == b""
 
 
-async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:
-    async with upgraded(pod, "sh", "-c", "echo started; exec sleep 600") as (_, exchange):
-        exchange.open("error", "stdout", "stderr")
-        assert await exchange.output() == b"started\n"
-    async with asyncio.timeout(DEADLINE_S):
-        assert await pod.fabric.processes[-1].wait() == 137
-
-
 async def test_an_old_protocol_is_refused(pod: Api) -> None:
     async with upgraded(pod, "true", protocols="channel.k8s.io") as (line, _):
         assert line == "HTTP/1.1 403 Forbidden"

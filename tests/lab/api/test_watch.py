@@ -6,12 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 
 from netprobe.model.objects import Object
-from tests.lab.api.conftest import Api, running
+from tests.lab.api.conftest import Api
 
 MAPS = "/api/v1/namespaces/{namespace}/configmaps"
 PODS = "/api/v1/namespaces/{namespace}/pods"
@@ -98,19 +97,6 @@ async def test_many_watchers_see_the_same_while_many_write(api: Api) -> None:
         mine = [name for name, _ in first if name.startswith(f"w{who}-")]
         assert mine == [f"w{who}-{number}" for number in range(len(mine))]
         assert mine
-
-
-async def test_a_revision_that_is_too_old_is_gone(tmp_path: Path) -> None:
-    async with running(tmp_path, history=5) as api:
-        revision = await now(api)
-        for number in range(8):
-            await put(api, f"m{number}")
-        for old in (revision, "1"):
-            async with watching(api, MAPS, resourceVersion=old) as events:
-                [event] = await take(events, 1)
-            assert event["type"] == "ERROR"
-            assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
-            assert event["object"]["message"].startswith(f"too old resource version: {old} (")
 
 
 async def test_pages_show_one_revision(api: Api) -> None:

@@ -8,13 +8,6 @@ from tests.lab.kubectl.conftest import Kubectl
 
 pytestmark = pytest.mark.lab
 
-LIST = """\
-apiVersion: v1
-kind: List
-items:
-  - {apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {a: b}}
-  - {apiVersion: v1, kind: ConfigMap, metadata: {name: two}, data: {a: b}}
-"""
 CUSTOM = """\
 apiVersion: example.org/v1
 kind: Thing
@@ -107,14 +100,6 @@ def test_custom_resources_need_their_definition(kubectl: Kubectl) -> None:
     finally:
         kubectl("delete", "--ignore-not-found", "-f", definition)
     assert "NotFound" in kubectl.fails("get", "things")
-
-
-def test_a_list_is_applied(kubectl: Kubectl) -> None:
-    folder = kubectl.files / "application"
-    folder.mkdir()
-    (folder / "list.yaml").write_text(LIST)
-    applied = kubectl("apply", "--server-side", "-f", str(folder))
-    assert applied == "configmap/one serverside-applied\nconfigmap/two serverside-applied\n"
 
 
 def test_a_kind_without_effect_warns_once(kubectl: Kubectl) -> None:

@@ -112,9 +112,10 @@ def test_a_port_is_forwarded_past_every_policy(pod: Kubectl) -> None:
             assert forwarding.stdout is not None
             line = forwarding.stdout.readline()
             ours = int(line.split(" -> ")[0].rpartition(":")[2])
-            with socket.create_connection(("127.0.0.1", ours), timeout=DEADLINE_S) as connection:
-                connection.sendall(b"hello")
-                assert connection.recv(5) == b"hello"
+            for text in (b"hello", b"again"):
+                with socket.create_connection(("127.0.0.1", ours), timeout=DEADLINE_S) as connection:
+                    connection.sendall(text)
+                    assert connection.recv(5) == text
         finally:
             forwarding.kill()
 

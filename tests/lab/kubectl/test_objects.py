@@ -32,17 +32,6 @@ spec:
     - from: [{podSelector: {matchLabels: {app: web}}}]
       ports: [{port: 5432, protocol: TCP}]
 """
-DEPLOYMENT = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: front}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: front}}
-  template:
-    metadata: {labels: {app: front}}
-    spec: {containers: [{name: c, image: "nginx:1", ports: [{containerPort: 80}]}]}
-"""
 
 
 @pytest.fixture
@@ -89,17 +78,6 @@ def test_apply_again_and_changed(kubectl: Kubectl) -> None:
     assert (header, row[:2]) == (["NAME", "POD-SELECTOR", "AGE"], ["to-db", "app=db"])
 
 
-def test_edit_and_label(pods: Kubectl) -> None:
-    pods("edit", "pod", "web", EDITOR="sed -i s/nginx:1/nginx:2/")
-    pods("label", "pod", "web", "tier=front", "app-")
-    assert "already has a value" in pods.fails("label", "pod", "web", "tier=back")
-    pods("annotate", "pod", "web", "note=hello")
-    web = pods.json("get", "pod", "web")
-    assert web["spec"]["containers"][0]["image"] == "nginx:2"
-    assert web["metadata"]["labels"] == {"tier": "front"}
-    assert web["metadata"]["annotations"]["note"] == "hello"
-
-
 def test_kubectl_create(kubectl: Kubectl) -> None:
     """kubectl 1.33 sends these in protobuf, older ones in JSON."""
     kubectl("create", "configmap", "cm", "--from-literal=a=b")
@@ -115,20 +93,6 @@ def test_kubectl_create(kubectl: Kubectl) -> None:
     kinds = "deploy,rs,po,svc,ep,endpointslices,jobs,roles,pdb,sa,quota,cm,secrets,events"
     assert "deployment.apps/d" in kubectl("get", kinds, "-o", "wide")
     assert "already exists" in kubectl.fails("create", "configmap", "cm")
-
-
-def test_a_deployment_is_scaled_changed_and_restarted(kubectl: Kubectl) -> None:
-    kubectl("apply", "-f", kubectl.file("d.yaml", DEPLOYMENT))
-    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
-    kubectl("scale", "deployment/front", "--replicas=3")
-    kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/front", "--timeout=60s")
-    kubectl("set", "image", "deployment/front", "c=nginx:2")
-    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
-    kubectl("rollout", "restart", "deployment/front")
-    kubectl("rollout", "status", "deployment/front", "--timeout=60s")
-    kubectl("wait", "--for=jsonpath={.status.replicas}=3", "deployment/front", "--timeout=60s")
-    kubectl("delete", "deployment", "front")
-    kubectl("wait", "--for=delete", "pod", "-l", "app=front", "--timeout=60s")
 
 
 def test_a_watch_shows_a_pod_start_and_end(kubectl: Kubectl) -> None:
