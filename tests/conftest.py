@@ -42,7 +42,7 @@ LONGEST = (
     "run/test_in_place.py",
     "run/test_interrupted.py",
 )
-"""The files that take longest, in this order: a worker runs whole files, and one that began last ended last."""
+"""The files that take longest, in this order. A worker runs whole files: no long one may begin last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
