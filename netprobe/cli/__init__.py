@@ -1,7 +1,8 @@
 """The command line: one file a command, each imported when it is called.
 
-A command is a module of this package with a click command named `command`; it returns its exit status (or
-None for 0) and raises `NetprobeError` for what a user should read. `netprobe.cli.invoke` lists them all.
+A command is a module of this package with a record of its options and a function `command` (see `options`),
+which returns the exit status (or None for 0) and raises `NetprobeError` for what a user should read.
+`invoke.COMMANDS` lists them all.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from netprobe.report.style import Style
 from netprobe.report.text import wrapped
 
 if TYPE_CHECKING:
-    from netprobe.lint.read import LintInput
     from netprobe.model.policy import Tier
 
 UNREADABLE = 2
@@ -77,7 +76,8 @@ def command(flags: LintFlags) -> int:
       netprobe lint --explain or-for-and             # what a rule means, with examples
       netprobe lint -o sarif policies/ > lint.sarif  # for code scanning
     """
-    from netprobe.lint.read import configuration, from_objects
+    from netprobe.lint.read import configuration, from_objects, read
+    from netprobe.simulate.bits import uncollected
     from netprobe.suite import is_suite
 
     if flags.rule is not None:
@@ -88,52 +88,43 @@ def command(flags: LintFlags) -> int:
         raise UsageError("--context and --kubeconfig cannot be combined with files, --tier or --fix")
     if not given and not live:
         raise UsageError("no policies given: name files or folders, or a cluster with --context")
-    chosen = configuration(flags.config)
-    if live:
-        listed = live_objects(flags.cluster)
-        seen = from_objects(listed.objects, listed.unreadable)
-        return _show(seen.lint(chosen), seen.problems, flags.out, strict=flags.strict)
-    if len(given) == 1 and is_suite(given[0]):
-        if flags.tiers:
-            raise UsageError("--tier is for manifests: a suite has its own tiers")
-        return _suite(given[0], chosen, flags.out, strict=flags.strict, write=flags.write)
+    is_of_suite = len(given) == 1 and is_suite(given[0])
+    if is_of_suite and flags.tiers:
+        raise UsageError("--tier is for manifests: a suite has its own tiers")
     if flags.write and "-" in given:
         raise UsageError("--fix needs files: it cannot change standard input")
-    found, linted = _read(given, chosen, flags.namespace, flags.tiers)
+    chosen = configuration(flags.config)
+
+    def found() -> tuple[Linted, Sequence[Problem]]:
+        if is_of_suite:
+            return _of_suite(given[0], chosen), ()
+        if live:
+            listed = live_objects(flags.cluster)
+            seen = from_objects(listed.objects, listed.unreadable)
+        else:
+            with shown() as progress:
+                progress("reading manifests")
+                seen = read(given, chosen, flags.namespace or "default", flags.tiers)
+        with uncollected():
+            return seen.lint(chosen), seen.problems
+
+    linted, problems = found()
     if flags.write and _fix(linted):
-        found, linted = _read(given, chosen, flags.namespace, flags.tiers)
-    return _show(linted, found.problems, flags.out, strict=flags.strict)
+        linted, problems = found()
+    return _show(linted, problems, flags.out, strict=flags.strict)
 
 
-def _read(
-    paths: Sequence[str], config: LintConfig, namespace: str | None, tiers: Sequence[Tier]
-) -> tuple[LintInput, Linted]:
-    from netprobe.lint.read import read
-    from netprobe.simulate.bits import uncollected
-
-    with shown() as progress:
-        progress("reading manifests")
-        found = read(paths, config, namespace or "default", tiers)
-    with uncollected():
-        return found, found.lint(config)
-
-
-def _suite(path: str, config: LintConfig, out: options.OutputFlags, *, strict: bool, write: bool) -> int:
+def _of_suite(path: str, config: LintConfig) -> Linted:
+    """The policies of a suite; with a topology also what each fix opens and closes."""
     from netprobe.lint.fix import with_effects
     from netprobe.lint.read import read_suite
     from netprobe.run.steps import advisor_of
     from netprobe.simulate import CALICO
     from netprobe.suite import load
 
-    def found() -> Linted:
-        suite = load(path)
-        linted = lint(read_suite(path), config)
-        return with_effects(linted, advisor_of(suite, None, CALICO)) if suite.topology is not None else linted
-
-    linted = found()
-    if write and _fix(linted):
-        linted = found()
-    return _show(linted, (), out, strict=strict)
+    suite = load(path)
+    linted = lint(read_suite(path), config)
+    return with_effects(linted, advisor_of(suite, None, CALICO)) if suite.topology is not None else linted
 
 
 def _show(linted: Linted, problems: Sequence[Problem], out: options.OutputFlags, *, strict: bool) -> int:
