@@ -111,7 +111,7 @@ def _is_ordinary(rule: Rule) -> bool:
         rule.source_ports is ANY_PORT
         and rule.own is ANY_PEER[0]
         and all(
-            type(peer) in _ORDINARY or (type(peer) is PodPeer and peer.sets is False) for peer in rule.peers
+            type(one) in _ORDINARY or (type(one) is PodPeer and one.sets is not None) for one in rule.peers
         )
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.model.cluster import Service, ServicePort
+from netprobe.model.expression import AllOf, AnyOf, Negation, Part, ValuePart
 from netprobe.model.flow import ServiceRef
 from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import AllPeers, Direction, NotPeer, Peer, PodPeer, ServicePeer
@@ -50,6 +51,8 @@ def requirement(key: str, operator: Operator, *values: str) -> Requirement:
     return Requirement(key, operator, values)
 
 
+IS_B, IS_EMPTY = (requirement("app", Operator.IN, value) for value in ("b", ""))
+HAS_APP, NOT_A = requirement("app", Operator.EXISTS), requirement("app", Operator.NOT_IN, "a")
 SELECTOR = [  #                                                      x/a  b  e  n
     param(Selector(), ". . . .", id="{}: everything of its kind"),
     param(app("a"), ". X X X", id="matchLabels: the key must be present with this value"),
@@ -88,6 +91,11 @@ SELECTOR = [  #                                                      x/a  b  e  
         "X X X X",
         id="matchLabels and an expression that contradict each other",
     ),
+    param(Selector(expression=AnyOf((IS_B, IS_EMPTY))), "X . . X", id="any of several"),
+    param(Selector(expression=AllOf((HAS_APP, NOT_A))), "X . . X", id="all of several"),
+    param(Selector(expression=Negation(AnyOf((IS_B, IS_EMPTY)))), ". X X .", id="none of several"),
+    param(Selector(expression=ValuePart("app", Part.ANYWHERE, "")), ". . . X", id="a part of any value"),
+    param(Selector(expression=ValuePart("app", Part.END, "b")), "X . X X", id="the end of a value"),
     param(
         expression("none", Operator.NOT_IN, "a"), ". . . .", id="NotIn on a key that nobody has: everybody"
     ),

@@ -24,8 +24,11 @@ from netprobe.model.policy import (
     STANDARD_TIERS,
     Action,
     Direction,
+    DomainPeer,
     NamedPort,
     Networks,
+    NetworkSet,
+    NotPeer,
     OtherProtocol,
     Peer,
     PodPeer,
@@ -197,6 +200,15 @@ def test_networks_take_a_pod_without_an_address_at_the_end_of_the_pod_network() 
         pods=also(pod("x/b", {"app": "b"})),
     )
     assert marks(cluster, ["x/b -> x/a 80", "y/a -> x/a 80"]) == "X ."
+
+
+def test_what_is_open_about_a_peer_is_open_about_its_negation() -> None:
+    no_domain = tiered("p", ADMIN_TIER, to(DENY, NotPeer(DomainPeer(("example.com",)))))
+    assert marks(stage(no_domain), ["x/a -> x/b 80", "x/a -> out 80"], KUBE_NETWORK_POLICIES) == "X X!"
+    office = NetworkSet("y", "office", {}, (ip_network("203.0.113.0/24"),))
+    two = PodPeer(EVERYTHING, Selector.of({"team": "two"}), sets=None)
+    cluster = replace(stage(tiered("p", ADMIN_TIER, to(DENY, NotPeer(two)))), network_sets=(office,))
+    assert marks(cluster, ["out -> x/a 80", "x/b -> x/a 80"]) == ".! X"
 
 
 def test_a_port_by_name_is_that_of_each_destination() -> None:
