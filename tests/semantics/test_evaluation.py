@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -140,6 +141,17 @@ def test_strangers() -> None:
         evaluation.verdict(OUT, PodRef("x", "a"), 80)
     with pytest.raises(UsageError, match="x/gone is neither"):
         evaluation.group_of(PodRef("x", "gone"))
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled: bool) -> None:
+    try:
+        if not enabled:
+            gc.disable()
+        evaluate(stage(OWN)).table(80)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
 
 
 def test_an_empty_cluster() -> None:
