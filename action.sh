@@ -44,13 +44,18 @@ fi
 cat "$summary" >>"$page"
 
 if [ "$COMMENT" = true ] && [ -n "$PULL_REQUEST" ]; then
+	body="$summary.comment" # GitHub takes 65,536 characters: if there are more, without the lists that are folded
+	cp "$summary" "$body"
+	if [ "$(wc -c <"$body")" -gt 65000 ]; then
+		sed '/^<details>/,/^<\/details>/d' "$summary" | head -c 65000 >"$body"
+	fi
 	comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments"
 	earlier=$(gh api --paginate "$comments" --jq ".[] | select(.body | startswith(\"$marker\")) | .id" | tail -n 1)
 	if [ -n "$earlier" ]; then
-		gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$earlier" --field body=@"$summary"
+		gh api --silent --method PATCH "repos/$GITHUB_REPOSITORY/issues/comments/$earlier" --field body=@"$body"
 	else
-		gh api --silent "$comments" --field body=@"$summary"
-	fi || echo "::warning::the comment could not be written: the job needs the permission pull-requests: write"
+		gh api --silent "$comments" --field body=@"$body"
+	fi || echo "::warning::the comment could not be written: does the job have the permission pull-requests: write?"
 fi
 
 exit "$status"

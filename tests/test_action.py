@@ -128,3 +128,18 @@ def test_every_input_reaches_the_script() -> None:
     }
     assert used | {"python-version"} == action["inputs"].keys()
     assert all("uses" in step or step["shell"] == "bash" for step in action["runs"]["steps"])
+
+
+def test_a_comment_is_no_longer_than_github_takes(checkout: Checkout) -> None:
+    """The summary lists 930 flows in a folded table; the comment leaves it out."""
+    pods = "".join(f"        - {{name: {'p' * 50}-{number}, ports: [80]}}\n" for number in range(31))
+    (checkout.work / "big.yaml").write_text(
+        "apiVersion: netprobe/v1alpha1\nkind: ConnectivitySuite\nmetadata: {name: big}\n"
+        f"topology:\n  namespaces:\n    - name: shop\n      pods:\n{pods}"
+        "expect: {default: allow}\n"
+    )
+    found = checkout.review(SUITE="big.yaml", GITHUB_BASE_REF="")
+    assert found.status == 0
+    assert len(found.page) > 65_536 > len(found.comment)
+    assert "930 as expected" in found.comment
+    assert "<details>" not in found.comment
