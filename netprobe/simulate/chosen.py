@@ -134,7 +134,7 @@ class ChosenPairs:
                 continue
             ends = (each.members[0], *self._twins.get(each.index, ()))
             # A twin that reaches the same, and that the same reach, is no other case.
-            cases = {(rows[i], columns.get(i, 0)): i for i in map(self._place, ends)}
+            cases = {(rows[i], columns.get(i)): i for i in map(self._place, ends)}
             places[each.index] = set(cases.values())
         several = {index for index, indexes in places.items() if len(indexes) > 1}
         found: dict[int, int] = {}

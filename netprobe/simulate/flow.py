@@ -259,7 +259,7 @@ def _undefined(verdict: Verdict, egress: Side, ingress: Side) -> str | None:
     sides = [side for side in (egress, ingress) if side.verdict is verdict]
     texts = [side.undefined for side in sides if side.undefined]
     enough = len(sides) if verdict is Verdict.DENY else 1
-    return texts[0] if texts and len(texts) >= enough else None
+    return texts[0] if len(texts) >= enough else None
 
 
 def _no_family(flow: Flow, source: Endpoint, destination: Endpoint) -> str:

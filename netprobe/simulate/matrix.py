@@ -163,7 +163,6 @@ class Evaluation:
         tables = [self._exact(port, protocol, family) for family in families]
         verdicts = [table.verdict(source, destination) for table in tables]
         if len(set(verdicts)) == 1:
-            tables = tables[:1]
             families = families if len(families) == 1 else (None,)
         for family, table, verdict in zip(families, tables, verdicts, strict=False):
             undefined = table.undefined(source, destination)

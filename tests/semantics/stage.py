@@ -174,9 +174,8 @@ def decisions(cluster: Cluster, asked: Iterable[Flow | str], profile: Profile = 
     simulator = Simulator(cluster, profile)
     ends = [end for each in flows for end in (each.source, each.destination)]
     whole = evaluate(cluster, profile, externals=dict.fromkeys(e for e in ends if isinstance(e, External)))
-    found = []
-    for each in flows:
-        found.append(decision := simulator.decide(each))
+    matrix = simulator.matrix(dict.fromkeys(flows))
+    for each, decision in matrix.items():
         source, destination, port, protocol = each.source, each.destination, each.port, each.protocol
         if each.via is Via.POD and not isinstance(destination, ServiceRef):
             assert not isinstance(source, ServiceRef)
@@ -188,10 +187,10 @@ def decisions(cluster: Cluster, asked: Iterable[Flow | str], profile: Profile = 
             undefined = {pair.undefined for pair in pairs if pair.verdict is verdict}
             assert undefined <= {decision.undefined is not None}, each
     if profile is CALICO:
-        defined = {each: one for each, one in zip(flows, found, strict=True) if not one.undefined}
+        defined = {each: decision for each, decision in matrix.items() if not decision.undefined}
         for each, allowed in passes(cluster, defined):
             assert allowed == (defined[each].verdict is Verdict.ALLOW), f"{each} by the lab's rules"
-    return found
+    return [matrix[each] for each in flows]
 
 
 def mark(cluster: Cluster, asked: Flow | str, profile: Profile = CALICO) -> str:

@@ -234,9 +234,9 @@ def test_of_a_node_without_an_object_the_name_is_known() -> None:
 
 
 def test_a_pod_that_is_two_nodes_is_each_of_them() -> None:
-    """It says that it runs on n1, and has the address of n2."""
+    """It says that it runs on n2, and has the address of n1."""
     cluster = staged(cnp(egress("Deny", "{nodes: {matchLabels: {zone: a}}}")))
-    host = pod("y/h", {}, "172.31.255.2", node="n1", host_network=True)
+    host = pod("y/h", {}, "172.31.255.1", node="n2", host_network=True)
     assert marks(replace(cluster, pods={**cluster.pods, host.ref: host}), ["x/a -> y/h 80"], KNP) == "X!"
 
 

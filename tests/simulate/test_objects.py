@@ -70,6 +70,7 @@ ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 FLOWS = [  # source, destination, port, verdict
     pytest.param("a/own", "127.0.0.1", 80, ALLOW, id="loopback never leaves the pod"),
     pytest.param("a/own", "::1", 80, ALLOW, id="nor does loopback of IPv6"),
+    pytest.param("127.0.0.1", "a/own", 80, UNKNOWN, id="and reaches no other"),
     pytest.param("a/own", "10.0.0.7", 80, ALLOW, id="a pod by its own address is the pod"),
     pytest.param("a/own", "a/own", 80, ALLOW, id="a pod to itself"),
     pytest.param("a/web", "10.0.0.7", 80, DENY, id="an address of a pod, not of the finished one"),

@@ -141,6 +141,18 @@ def test_the_overview_counts_the_decisions(
     assert found.left_out == all_pairs.question.size - len({replace(f, family=None) for f, *_ in decisions})
 
 
+def test_a_label_chosen_later_of_the_first_group() -> None:
+    """With the hash that a policy names, nobody reaches the pod."""
+    later = replace(pod(0, "x"), labels={"hash": CHOSEN_LATER + "*"})
+    isolates = Policy(PolicyRef("x", "p"), Subject(Selector.of({"hash": "h1"})), ingress=())
+    of = Cluster({"x": Namespace("x", {})}, {p.ref: p for p in (later, pod(1, "x"))}, (isolates,))
+    bundles = AllPairs(read_question(of, ports=[(80, TCP)])).overview().bundles
+    assert {str(b.destinations): b.verdict for b in bundles} == {
+        "x/p0": Verdict.UNKNOWN,
+        "x/p1": Verdict.ALLOW,
+    }
+
+
 def _matches(of: Cluster, pattern: str) -> bool:
     namespace, _, name = pattern.partition("/")
     return any(ref.namespace == namespace and ref.name.startswith(name.rstrip("*")) for ref in of.pods)
