@@ -91,6 +91,11 @@ class Evidence:
         """Whether the source reaches a pod or address, over any family."""
         return any(self.connects(leg) for leg in self.legs if leg.end == end)
 
+    def answers_over_other_family(self, leg: Leg) -> bool:
+        """Whether the pod of a leg accepts the source or a policy-free pod, but over the other family."""
+        others = (one for one in self.legs if one.end == leg.end and one.flow.family != leg.flow.family)
+        return any(self.connects(one) or self.free_connects(one) for one in others)
+
     def enforced(self, leg: Leg, denial: Denial) -> bool:
         """Whether a denial can be what blocks a leg: it is blocked, and the node enforces policies."""
         if self.connects(leg):

@@ -105,6 +105,24 @@ def test_a_refusal_that_no_policy_free_pod_confirms_has_two_causes() -> None:
     assert (name, cause.or_else) == ("no-listener", ())
 
 
+def test_a_listener_of_one_family_is_seen_although_a_policy_denies_the_source_in_it() -> None:
+    six = Flow(WEB, DB, 5432, family=6)
+    address, allowed = "fd00::2", Decision(Verdict.ALLOW)
+    tries = [
+        source(T),
+        free(C),
+        Try(Sender.SOURCE, Aim.LEG, "n1", six, address, "n2", Verdict.ALLOW, (R,)),
+        Try(Sender.FREE, Aim.LEG, "n1", six, address, "n2", Verdict.ALLOW, (R,)),
+        PAIR,
+    ]
+    found = evidence(*tries)
+    denied = replace(found.legs[0], decision=Decision(Verdict.DENY))
+    found = replace(found, legs=(denied, Leg(six, ip_address(address), "n2", allowed)))
+    ((name, cause),) = find_all(found)
+    assert name == "one-family"
+    assert "answers on port 5432 over IPv4 only; over IPv6 (fd00::2): refused" in cause.text
+
+
 NOTHING = [
     pytest.param(evidence(source(C), free(C), out(C), PAIR), id="it connects"),
     pytest.param(evidence(source(T), free(T), out(C), PAIR, udp=True), id="UDP: the server may be silent"),

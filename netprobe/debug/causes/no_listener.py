@@ -13,7 +13,11 @@ from netprobe.model.text import listed
 
 
 def find(evidence: Evidence) -> Cause | None:
-    refusing = [leg for leg in evidence.legs if evidence.refuses(leg) and not leg.proven]
+    refusing = [
+        leg
+        for leg in evidence.legs
+        if evidence.refuses(leg) and not (leg.proven or evidence.answers_over_other_family(leg))
+    ]
     if not refusing or any(evidence.connects(leg) for leg in evidence.legs) or evidence.outside:
         return None
     if target_port.find(evidence):

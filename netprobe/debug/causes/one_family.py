@@ -13,7 +13,13 @@ from netprobe.debug.evidence import Evidence
 def find(evidence: Evidence) -> Cause | None:
     for leg in evidence.legs:
         seen = evidence.seen(leg)
-        if seen is None or seen.connected or leg.denied or not evidence.reaches(leg.end):
+        if (
+            seen is None
+            or seen.connected
+            or evidence.free_connects(leg)
+            or leg.denied
+            or not evidence.answers_over_other_family(leg)
+        ):
             continue
         other = 10 - (leg.flow.family or 4)
         text = (
