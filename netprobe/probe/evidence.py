@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from netprobe.model.flow import Flow, Protocol
 from netprobe.model.observation import Control, Observation, Outcome
-from netprobe.probe.judge import judge
+from netprobe.probe.judge import BUSY, judge
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.plan import ProbePlan, Try
 from netprobe.probe.session import Answers
@@ -77,6 +77,32 @@ class Evidence:
             and self._listeners[control[1]].at < begun
         )
 
+    def starved(self, flows: Iterable[Flow], answers: Answers, slow_s: float) -> frozenset[Flow]:
+        """UDP flows without an answer whose listener was too busy in this round to prove anything.
+
+        It answered somebody later than `slow_s`, or others but not its own pod. A listener answers one client
+        at a time, and what it misses meanwhile looks like a datagram that a policy drops.
+        """
+        served = {
+            (target, answer.took_s > slow_s)
+            for (_, target), answer in answers.items()
+            if target.protocol is Protocol.UDP and answer.outcome is Outcome.CONNECTED
+        }
+        return frozenset(
+            flow
+            for flow in flows
+            if flow.protocol is Protocol.UDP
+            and flow in self.plan.listener
+            and answers[self.plan.of[flow]].outcome in {Outcome.TIMED_OUT, Outcome.REFUSED}
+            and self._is_busy(self.plan.listener[flow], answers, served)
+        )
+
+    @staticmethod
+    def _is_busy(control: Try, answers: Answers, served: Collection[tuple[Target, bool]]) -> bool:
+        """`served`: the targets that answered anybody, each with whether it was late."""
+        _, target = control
+        return (target, True) in served or ((target, False) in served and not connected(answers, control))
+
     def add(self, flows: Collection[Flow], answers: Answers, now: float) -> set[Target]:
         """Record a round; the targets that another pod than their own reached in it."""
         self._crossed |= {
@@ -94,12 +120,20 @@ class Evidence:
         return reached
 
     def observation(
-        self, flow: Flow, answers: Answers, reached: Collection[Target], trusted: Mapping[Target, Proof]
+        self,
+        flow: Flow,
+        answers: Answers,
+        reached: Collection[Target],
+        trusted: Mapping[Target, Proof],
+        starved: Container[Flow] = (),
     ) -> Observation:
-        """Judge the answer of a flow. `reached`, `trusted`: of the round."""
+        """Judge the answer of a flow. `reached`, `trusted`, `starved`: of the round."""
         answer = answers[self.plan.of[flow]]
-        control = Control(self._listener(flow, answers, reached, trusted), self._path(flow, answers))
+        listener = None if flow in starved else self._listener(flow, answers, reached, trusted)
+        control = Control(listener, self._path(flow, answers))
         verdict, reason = judge(answer.outcome, control)
+        if flow in starved:
+            reason = BUSY
         return Observation(
             answer.outcome, verdict, control, _detailed(reason, answer), latency_ms=answer.latency_ms
         )

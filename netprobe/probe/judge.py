@@ -17,6 +17,7 @@ ALLOW, DENY, UNKNOWN = Verdict.ALLOW, Verdict.DENY, Verdict.UNKNOWN
 
 PATH = "path: never seen to connect, policies or not; a broken network looks the same"
 LISTENER = "listener: nothing has shown that the port is served; a dead listener looks the same"
+BUSY = "listener: too busy to answer every datagram; one that it missed looks the same"
 ROUTE = "route: the source has no route to the destination, and never had one in this run"
 REJECTED = "rejected: answered with a refusal, although the port is served"
 DNS = "dns: the name did not resolve, which says nothing about the policy"

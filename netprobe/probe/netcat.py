@@ -37,13 +37,15 @@ class Target:
 class Answer:
     """The result of one try of a target. `latency_ms` None: not connected, or the pod's clock is too coarse.
 
-    `tried_s`: when it was tried, by the loop's clock.
+    `tried_s`: when it was tried, by the loop's clock. `took_s`: how long the try took in the pod, to 10 ms; 0
+    if nothing measured it.
     """
 
     outcome: Outcome
     latency_ms: float | None = None
     text: str = ""
     tried_s: float = 0.0
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ def answer(protocol: Protocol, result: AnswerLine, *, fine_clock: bool, tried_s:
     """What an answered line means; a latency only for what connected, by a clock that is fit for it."""
     outcome = outcome_of(protocol, result.status, result.text)
     timed = outcome is Outcome.CONNECTED and fine_clock and result.elapsed_us >= 0
-    return Answer(outcome, result.elapsed_us / 1000 if timed else None, result.text, tried_s)
+    latency_ms = result.elapsed_us / 1000 if timed else None
+    return Answer(outcome, latency_ms, result.text, tried_s, result.elapsed_us / 1e6)
 
 
 def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:

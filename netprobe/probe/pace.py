@@ -91,6 +91,11 @@ class Pace:
         return None if self.method.second_try is None else self.method.second_try * self.wait_s
 
     @property
+    def slow_s(self) -> float:
+        """An answer to a datagram that takes longer shows that its listener is too busy for all of them."""
+        return self.wait_s / 2
+
+    @property
     def round_gap_s(self) -> float:
         return self.method.round_gap * self.wait_s
 

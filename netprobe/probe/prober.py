@@ -183,9 +183,17 @@ class Prober:
         if doubted := self._evidence.doubted(chosen, answers, trusted, begun):
             answers |= await self._try(planning.controls(doubted))
             trusted = {target: proof for target, proof in trusted.items() if target not in _targets(doubted)}
+        starved = self._evidence.starved(chosen, answers, self._pace.slow_s)
+        for _ in range(RETRIES):
+            if not starved:
+                break
+            # Now these listeners have time: what is denied does not reach them, all others have their answer.
+            again = await self._try(self._plan.batches(flow for flow in chosen if flow in starved))
+            answers |= again
+            starved = self._evidence.starved(starved, again, self._pace.slow_s)
         reached = self._evidence.add(chosen, answers, now())
         self._late |= {flow for flow in chosen if self._is_late(flow, answers)}
-        return {flow: self._evidence.observation(flow, answers, reached, trusted) for flow in chosen}
+        return {flow: self._evidence.observation(flow, answers, reached, trusted, starved) for flow in chosen}
 
     async def _try(self, batches: Collection[Batch]) -> dict[Try, Answer]:
         self._progress.started(sum(len(batch.targets) for batch in batches))

@@ -50,6 +50,9 @@ class FakeCluster:
     says: Mapping[str, str] = field(default_factory=dict)  # a line of a single word -> what any pod answers
     linger_s: float = 0.0  # how long a namespace takes to go
     lost: Callable[[float], bool] = lambda _now: False  # whether nobody can be reached then
+    slow: Callable[[str, str], float] = lambda _source, _destination: (
+        0.001
+    )  # seconds until a datagram is answered
 
     def __post_init__(self) -> None:
         self.objects: dict[Key, Object] = {}
@@ -309,7 +312,7 @@ class _Shell:
             ("TCP", OPEN): f"0 0 1000 {host} ({host}:{port}) open",
             ("TCP", SILENT): f"1 0 1000 nc: {host} ({host}:{port}): Operation timed out",
             ("TCP", REFUSED): f"1 0 1000 nc: {host} ({host}:{port}): Connection refused",
-            ("UDP", OPEN): "0 0 1000 answered",
+            ("UDP", OPEN): f"0 0 {self._cluster.slow(self._source, host) * 1e6:.0f} answered",
             ("UDP", SILENT): "0 0 1000 silent",
             ("UDP", REFUSED): "0 0 1000 refused",
         }[protocol, result]

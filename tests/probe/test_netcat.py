@@ -95,7 +95,7 @@ def test_lines_of_the_output(line: str, meaning: object) -> None:
 
 def test_a_latency_needs_a_connection_and_a_clock() -> None:
     said = AnswerLine(1, 0, 2500, "open")
-    assert netcat.answer(TCP, said, fine_clock=True) == Answer(Outcome.CONNECTED, 2.5, "open")
+    assert netcat.answer(TCP, said, fine_clock=True) == Answer(Outcome.CONNECTED, 2.5, "open", took_s=0.0025)
     assert netcat.answer(TCP, said, fine_clock=False).latency_ms is None
     assert netcat.answer(TCP, AnswerLine(1, 0, -5, "open"), fine_clock=True).latency_ms is None, (
         "the clock was set"

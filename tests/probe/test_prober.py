@@ -129,6 +129,33 @@ def test_a_listener_that_dies_with_the_change_denies_nothing(
     assert seen.matrix[Flow(A, B, 53, UDP)].verdict is Verdict.UNKNOWN, "only it itself can answer a datagram"
 
 
+@pytest.mark.parametrize(
+    ("busy_s", "misses_s", "verdict", "reason"),
+    [
+        pytest.param(0.7, 2.0, Verdict.ALLOW, None, id="it answers late, and then everybody"),
+        pytest.param(0.7, 900.0, Verdict.UNKNOWN, judge.BUSY, id="it never has time for everybody"),
+        pytest.param(0.2, 900.0, Verdict.DENY, None, id="it has time for everybody"),
+    ],
+)
+def test_a_datagram_that_a_busy_listener_misses_is_not_denied(
+    busy_s: float, misses_s: float, verdict: Verdict, reason: str | None
+) -> None:
+    """`misses_s`: for how long after the change b answers its own pod only."""
+    world = World()
+
+    def reach(source: str, destination: str, port: int, protocol: str) -> str:
+        del port
+        since = now() - (now() if world.changed_at is None else world.changed_at)
+        missed = (source, destination, protocol) == ("x/a", "y/b", "UDP") and 0 < since < misses_s
+        return SILENT if missed else OPEN
+
+    cluster = FakeCluster(reach, slow=lambda source, _: busy_s if source == "y/b" else 0.001)
+    world.cluster = cluster
+    (seen,) = world.run()
+    cell = seen.matrix[Flow(A, B, 53, UDP)]
+    assert (cell.verdict, cell.reason) == (verdict, reason)
+
+
 @pytest.mark.parametrize("listener_s", [0.0, 60.0])
 def test_a_pod_tries_its_own_listener_again_if_no_other_pod_reached_it(
     monkeypatch: pytest.MonkeyPatch, listener_s: float
