@@ -9,7 +9,17 @@ import pytest
 from netprobe.model.cluster import Service, ServicePort
 from netprobe.model.expression import AllOf, AnyOf, Negation, Part, ValuePart
 from netprobe.model.flow import ServiceRef
-from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
+from netprobe.model.labels import (
+    CALICO_ACCOUNT,
+    CALICO_NAMESPACE,
+    CHOSEN_LATER,
+    EVERYTHING,
+    Operator,
+    Requirement,
+    Selector,
+    labels_of_pod,
+    labels_of_set,
+)
 from netprobe.model.policy import AllPeers, Direction, NotPeer, Peer, PodPeer, ServicePeer
 from tests.semantics.stage import app, block, expression, facing, marks, param, policy, rule, stage, toward
 
@@ -120,6 +130,43 @@ def test_a_selector_of_subjects(direction: Direction, selector: Selector, expect
     assert marks(cluster, asked).translate(str.maketrans(".X", "X.")) == expected
 
 
+LATER = {"app": "web", "hash": f"{CHOSEN_LATER}h-*", "second": f"{CHOSEN_LATER}s-*"}
+IN, NOT_IN = Operator.IN, Operator.NOT_IN
+H_1 = requirement("hash", IN, "h-1")
+MAY_MATCH = [
+    param(EVERYTHING, True, id="everything"),
+    param(Selector.of({"hash": "h-1", "app": "web"}), True, id="a value that it may have"),
+    param(Selector.of({"hash": "h-1", "app": "other"}), False, id="another label that it does not have"),
+    param(Selector.of({"hash": "h-1", "second": "no"}), False, id="one of two that it may not have"),
+    param(Selector.of({"app": "web", "none": "1"}), False, id="a key that it does not have"),
+    param(expression("hash", IN, "no", "h-1"), True, id="In: one of the values"),
+    param(expression("hash", IN, "no", "nor"), False, id="In: none of the values"),
+    param(expression("app", IN, "other"), False, id="In: another label"),
+    param(Selector.of({}, H_1, requirement("second", IN, "no")), False, id="In twice"),
+    param(Selector.of({}, H_1, requirement("app", NOT_IN, "web")), False, id="NotIn beside it"),
+    param(expression("hash", NOT_IN, "h-1"), True, id="NotIn"),
+    param(expression("hash", Operator.DOES_NOT_EXIST), False, id="DoesNotExist"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("selector", "expected"), MAY_MATCH)
+def test_labels_that_a_controller_chooses_later(selector: Selector, expected: bool) -> None:
+    assert selector.may_match(LATER) is expected
+    assert selector.may_match({"app": "web"}) is selector.matches({"app": "web"})
+
+
+def test_the_labels_that_calico_adds() -> None:
+    accounts = [labels_of_pod("x", "a" * length, {}).get(CALICO_ACCOUNT) for length in (62, 63)]
+    assert accounts == ["a" * 62, None]
+    assert [labels_of_set(namespace, {}) for namespace in ("x", "")] == [{CALICO_NAMESPACE: "x"}, {}]
+
+
 def test_a_selector_is_written_as_kubectl_writes_it() -> None:
-    both = Selector.of({"a": "b"}, Requirement("c", Operator.NOT_IN, ("d", "e")))
-    assert [str(both), str(EVERYTHING)] == ["a=b,c notin (d, e)", "everything"]
+    several = Selector.of(
+        {"a": "b"},
+        requirement("c", NOT_IN, "d", "e"),
+        requirement("f", IN, "g"),
+        requirement("h", Operator.EXISTS),
+        requirement("i", Operator.DOES_NOT_EXIST),
+    )
+    assert [str(several), str(EVERYTHING)] == ["a=b,c notin (d, e),f in (g),h,!i", "everything"]
