@@ -47,42 +47,32 @@ def command(flags: CleanFlags) -> int:
 
     if flags.by_label and not flags.run:
         raise UsageError("--by-label needs --run: it removes what only carries the label of this one run")
-    clean = Clean(flags.run, flags.by_label, flags.dry_run, flags.cluster.request_timeout_s)
     target = flags.cluster.choice(current=invocation().plugin)
-    found = list(_clean_labs(clean)) if target.is_ephemeral_lab else [clean(target)]
+    found = list(_clean_labs(flags)) if target.is_ephemeral_lab else [_clean(flags, target)]
     _print(Cleaned.merged(found), dry_run=flags.dry_run)
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Clean:
-    """Cleans one cluster after another, each in the same way."""
+def _clean(flags: CleanFlags, target: ClusterChoice) -> Cleaned:
+    from netprobe.cli.progress import shown
+    from netprobe.cli.signals import run_async
+    from netprobe.probe import clean
+    from netprobe.run.cluster import open_cluster
+    from netprobe.run.options import RunOptions
 
-    run: str | None
-    by_label: bool
-    dry_run: bool
-    request_timeout_s: float
+    async def cleaned() -> Cleaned:
+        with shown() as progress:
+            wanted = RunOptions(target, request_timeout_s=flags.cluster.request_timeout_s)
+            async with open_cluster(wanted, progress) as cluster:
+                progress("looking for what runs left behind")
+                return await clean(
+                    cluster.api, flags.run, by_label=flags.by_label, dry_run=flags.dry_run, say=say
+                )
 
-    def __call__(self, target: ClusterChoice) -> Cleaned:
-        from netprobe.cli.progress import shown
-        from netprobe.cli.signals import run_async
-        from netprobe.probe import clean
-        from netprobe.run.cluster import open_cluster
-        from netprobe.run.options import RunOptions
-
-        async def cleaned() -> Cleaned:
-            with shown() as progress:
-                wanted = RunOptions(target, request_timeout_s=self.request_timeout_s)
-                async with open_cluster(wanted, progress) as cluster:
-                    progress("looking for what runs left behind")
-                    return await clean(
-                        cluster.api, self.run, by_label=self.by_label, dry_run=self.dry_run, say=say
-                    )
-
-        return run_async(cleaned())
+    return run_async(cleaned())
 
 
-def _clean_labs(clean: Clean) -> Iterator[Cleaned]:
+def _clean_labs(flags: CleanFlags) -> Iterator[Cleaned]:
     """Clean each lab of this machine. One that ends meanwhile or only starts holds nothing of dead runs."""
     from netprobe.lab import Health, list_labs
     from netprobe.run.target import ClusterChoice
@@ -91,7 +81,7 @@ def _clean_labs(clean: Clean) -> Iterator[Cleaned]:
         if lab.name.startswith("run-"):
             continue
         try:
-            yield clean(ClusterChoice(lab=lab.name))
+            yield _clean(flags, ClusterChoice(lab=lab.name))
         except NetprobeError:
             if any(one.name == lab.name and one.health is Health.RUNNING for one in list_labs()):
                 raise

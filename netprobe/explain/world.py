@@ -163,7 +163,7 @@ class World:
 
     def _policy(self, delta: Delta, kind: str, name: str) -> Policy:
         known = self.policies.get((kind, name))
-        ref = known.ref if known is not None else PolicyRef(*_split(name), kind)
+        ref = known.ref if known is not None else PolicyRef(*name.rpartition("/")[::2], kind)
         policy = delta.policies.get(ref, known)
         if policy is None:
             raise ValueError(f"there is no {kind} {name}")
@@ -185,11 +185,6 @@ def workload_of(pod: Pod) -> tuple[str, str]:
     """("Deployment", "shop/web"), or ("Pod", "shop/web") for a pod without a workload."""
     kind, slash, name = (pod.workload or "").partition("/")
     return (kind, f"{pod.ref.namespace}/{name}") if slash else ("Pod", str(pod.ref))
-
-
-def _split(name: str) -> tuple[str, str]:
-    namespace, slash, rest = name.partition("/")
-    return (namespace, rest) if slash else ("", name)
 
 
 def _labelling(kind: str, name: str, source: Source, path: tuple[str | int, ...], labels: Labels) -> Patch:
