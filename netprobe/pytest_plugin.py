@@ -1,7 +1,7 @@
 """A pytest plugin: every flow that a suite declares is a test.
 
 `pytest suite.yaml` collects the flows of the suites that are named on the command line, or that match the
-ini option `netprobe_suites`. A suite runs once, in a process of its own: on a lab made for the run, or on
+ini option `netprobe_suites`. A suite runs once, in its own process: on a lab made for the run, or on
 the cluster that `--netprobe-context`, `--netprobe-kubeconfig` or `--netprobe-lab` names.
 
 This module is loaded into every pytest session, so it imports little and none of the rest of netprobe.
@@ -68,9 +68,9 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _netprobe(config: pytest.Config, command: str, path: Path) -> Report:
-    """The report of `netprobe COMMAND FILE -o json`, in a process of its own. NoReportError without one."""
+    """The report of `netprobe COMMAND FILE -o json`, in its own process. NoReportError without one."""
     words = [sys.executable, "-m", "netprobe", command, str(path), "-o", "json"]
-    if command == "run" or not _document(path).get("topology"):  # pods of its own need no cluster
+    if command == "run" or not _document(path).get("topology"):  # its own pods need no cluster
         words += [
             f"--{option}={value}"
             for option in _CLUSTER_OPTIONS

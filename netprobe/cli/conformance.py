@@ -66,7 +66,7 @@ class ConformanceFlags(options.Flags):
     fixtures: int | None = options.option(
         "--fixtures",
         type=click.IntRange(1, 16),
-        help="Number of cases to run at once, each on nine pods of its own.  [default: 4; on a lab 8]",
+        help="Number of cases to run at once, each on its own nine pods.  [default: 4; on a lab 8]",
     )
     known_file: str | None = options.option(
         "--expect-failures",

@@ -74,7 +74,7 @@ def command(flags: GraphFlags) -> int:
     """Draw who may talk to whom, according to a SUITE, manifests, a live cluster, or the report of a run.
 
     Frames are namespaces. Arrows are allowed flows with their ports. Denied flows are drawn if a row of the
-    suite denies them, with a mark of their own; flows that are not as expected are red. A page (-o html) also
+    suite denies them, with their own mark; flows that are not as expected are red. A page (-o html) also
     says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
 
     Examples:

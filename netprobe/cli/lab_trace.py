@@ -45,7 +45,7 @@ class LabTraceFlags(options.Flags):
 def command(flags: LabTraceFlags) -> int:
     """Try one connection on a lab, and show which policy and rule allowed or dropped it.
 
-    FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD, which stands for all its pods; TO may also be
+    FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD (all its pods); TO may also be
     svc:NAMESPACE/SERVICE or an address. The output comes from the counters of the
     kernel's rules, not from evaluating the policies: `netprobe explain` does that.
 

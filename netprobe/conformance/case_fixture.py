@@ -49,7 +49,7 @@ class State:
 
     @property
     def kinds(self) -> set[str]:
-        """The kinds of the policies that have a canary policy of their own."""
+        """The kinds of the policies that have their own canary policy."""
         return {kind for kind, _, _ in self.policies} & OPENING.keys()
 
 

@@ -111,7 +111,7 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All cases of a run, in the order of the cases. `problems` are sentences about the run as a whole.
+    """All cases of a run, in the order of the cases. `problems` are sentences about the whole run.
 
     `shard`: (index from 0, number of shards) if only a part of the cases ran. `interrupted`: by a signal.
     """

@@ -47,7 +47,7 @@ NO_HOST_PODS: Final = "this cluster does not admit hostNetwork pods"
 
 @dataclass(slots=True)
 class Runner:
-    """Runs cases. `fixtures`: how many cases run at once, each on nine pods of its own.
+    """Runs cases. `fixtures`: how many cases run at once, each on its own nine pods.
 
     `full`: probe every cell of every case (cells.py says which ones are left out otherwise). `on_result` is
     called with each result.

@@ -5,7 +5,7 @@ pod serves ports 80 and 81 over TCP, UDP and SCTP, with names such as serve-80-t
 with names that differ from pod to pod. The Service svc:y/web selects y/a; out:near and out:far are hosts
 outside the cluster.
 
-Some cases create pods of their own ("x/late"), some of them in a namespace of their own, v. x/near and x/far
+Some cases create their own pods ("x/late"), some of them in their own namespace, v. x/near and x/far
 are hostNetwork pods with one port, on the nodes of x/a and x/b. node:x/late is the kubelet of x/late's node,
 which probes one port of that pod.
 

@@ -61,7 +61,7 @@ def find_source(text: str, facts: Facts) -> tuple[Source, Facts]:
 
 
 def _chosen(text: str, kind: str, refs: Iterable[PodRef], facts: Facts) -> tuple[Source, Facts]:
-    """The source with the pod that serves best: one that is ready, runs, and has a network of its own."""
+    """The source with the pod that serves best: one that is ready, runs, and has its own network."""
     pods = tuple(map(facts.pod, refs))
     order = sorted(pods, key=lambda pod: (not pod.runs, not pod.ready, pod.host_network))
     chosen = order[0] if order else None

@@ -256,7 +256,7 @@ class Experiment:
             return [Answer(Outcome.EXEC_FAILED, None, "the pod does not answer")]
 
     async def _watch_canaries(self) -> tuple[NodeEnforcement, ...]:
-        """On each node: whether a policy of the run's own is in force."""
+        """On each node: whether one of the run's own policies is in force."""
         canaries: Canaries | None = self._bench.canaries if self._bench else None
         if self._bench is None or canaries is None:
             return ()

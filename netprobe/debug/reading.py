@@ -300,7 +300,7 @@ def _is_plain(cause: Cause) -> bool:
 
 
 def _only_by_host_network(simulator: Simulator, flow: Flow, direction: Direction) -> bool:
-    """Whether a side would allow the flow if the pod at the other end had a network of its own."""
+    """Whether a side would allow the flow if the pod at the other end had its own network."""
     peer = flow.source if direction is Direction.INGRESS else flow.destination
     pod = simulator.cluster.pods.get(peer) if isinstance(peer, PodRef) else None
     if pod is None or not pod.host_network:

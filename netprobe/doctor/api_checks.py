@@ -53,7 +53,7 @@ async def user(cluster: ClusterAPI) -> str | None:
 
 
 async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check], tuple[Permission, ...]]:
-    """A check for runs in namespaces of their own, one for runs in place; and what the first kind lacks."""
+    """A check for runs in their own namespaces, one for runs in place; and what the first kind lacks."""
     name = who or "these credentials"
     wanted = [p for p in FIXTURE if p.need is not Need.OPTIONAL]
     try:
@@ -96,7 +96,7 @@ async def permissions(cluster: ClusterAPI, who: str | None) -> tuple[list[Check]
 async def nodes(
     cluster: ClusterAPI, *, wait_s: float = 0.0, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Check, tuple[NodeStatus, ...] | None]:
-    """The nodes, sorted by name, once those that start are usable; None if they may not be listed."""
+    """The nodes, sorted by name, once those that are starting are usable; None if they may not be listed."""
     try:
         found = await list_nodes(cluster, wait_s=wait_s, progress=progress)
     except ClusterError as e:

@@ -42,7 +42,7 @@ class Diagnosis:
     """All checks, in the order in which they are reported.
 
     `user` is the user of the credentials, None if the server does not say; `lacking` are permissions that
-    a run in namespaces of its own needs and these credentials lack.
+    a run in its own namespaces needs and these credentials lack.
     """
 
     server: str

@@ -180,7 +180,7 @@ def _tier(tier: TierView, after: str | None) -> Iterator[str]:
     """A tier, its policies and rules. `after` is the next tier with policies for the subject."""
     if tier.outcome is Action.PASS:
         does = f"goes on to tier {after}" if after is not None else "is allowed, as no tier follows"
-        does = f"no rule matches, so that it {does}" if tier.by_default else f"a rule passes it: it {does}"
+        does = f"no rule matches, so it {does}" if tier.by_default else f"a rule passes it: it {does}"
     elif tier.by_default:
         does = f"no rule matches, and its end {_DOES[tier.outcome]} it"
     else:

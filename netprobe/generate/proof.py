@@ -2,7 +2,7 @@
 
 The simulator evaluates the policies on the crowds of the declaration, so a row of bits of its table is
 compared with what is demanded in one step, and flows are not checked one by one. Only the pairs of a pod
-and its own node, which have rules of their own, are.
+and its own node, which have their own rules, are.
 """
 
 from __future__ import annotations

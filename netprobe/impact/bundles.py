@@ -1,4 +1,4 @@
-"""Flows that change alike, put together in few bundles.
+"""Flows that change alike, grouped into a few bundles.
 
 For each destination, the ports with the same sources go together; then the destinations with the same ports
 and sources; then the sources of the same ports and destinations.

@@ -1,4 +1,4 @@
-"""Running docker and kind: with a deadline, with their messages as progress, and ended when we end."""
+"""Runs docker and kind: with a deadline and their messages as progress; they end when netprobe ends."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ standard error:
 
 Over UDP it sends a line and needs at least one byte back.
 
-The lab runs `main` in a process of its own without starting an interpreter (fabric/sandbox.py). For shells in
+The lab runs `main` in its own process without starting an interpreter (fabric/sandbox.py). For shells in
 a pod this file is also /agnhost there. It therefore imports nothing but the standard library.
 
 No container is run, but `served` reads which ports agnhost's servers would open in it.

@@ -152,7 +152,7 @@ def _last_words(daemon: subprocess.Popen[bytes]) -> str:
 
 
 def stop(name: str) -> None:
-    """End a lab and return when nothing of it is left. UsageError if there is none of that name."""
+    """End a lab and return when nothing of it is left. UsageError if none has that name."""
     home = Home.named(LabOptions(name).name)
     identity = home.identity()
     if identity is not None and identity.alive():

@@ -20,7 +20,7 @@ IGNORE = "netprobe.dev/ignore-"
 class Linted:
     """All findings, sorted by file and line. `policies` is the number of policies checked.
 
-    `warnings` are sentences about the input as a whole: what was left out of it.
+    `warnings` are sentences about the whole input: what was left out.
     """
 
     findings: tuple[Finding, ...] = ()

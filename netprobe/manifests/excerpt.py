@@ -81,7 +81,7 @@ class Excerpt:
         return found
 
     def alone(self) -> tuple[str, int]:
-        """The part as a text of its own, and by how many spaces its first line is indented.
+        """The part as its own text, and by how many spaces its first line is indented.
 
         The first line of a block mapping is indented as the others are: that decides what belongs together.
         """

@@ -111,7 +111,7 @@ def without_kinds(cluster: Cluster, unreadable: tuple[str, ...]) -> Cluster:
 class Collector:
     """Takes documents and makes the cluster. `strict`: unknown fields of policies are errors, as in files.
 
-    `described`: the namespaces that have an object of their own, so that their labels are known.
+    `described`: the namespaces that have an object, so that their labels are known.
     `warnings`: what the enforcer of an object ignores in it.
     """
 

@@ -164,7 +164,7 @@ def _insert(text: str, node: yaml.SequenceNode, index: int, item: object) -> Tex
             return TextEdit(before, before, f"{_written(text, item)}, ")
         start = text.rfind("\n", 0, before) + 1
         if text[start:before].strip() != "-":
-            raise NotEditableError("the item does not start on a line of its own")
+            raise NotEditableError("the item does not start on its own line")
         column = node.start_mark.column
         return TextEdit(start, start, f"{' ' * column}- {_block(text, item, column + 2)}{_newline(text)}")
     written = _written(text, item) if node.flow_style else _block(text, item, node.start_mark.column + 2)
@@ -205,7 +205,7 @@ def _remove(text: str, node: yaml.CollectionNode, name: str) -> TextEdit:
     if before == bullet:
         return TextEdit(start, min(end + len(_newline(text)), len(text)), "")
     if bullet or index:
-        raise NotEditableError("the item does not start on a line of its own")
+        raise NotEditableError("the item does not start on its own line")
     return TextEdit(first.start_mark.index, entries[1][1].start_mark.index, "")  # behind the "-" of an item
 
 

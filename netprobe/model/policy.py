@@ -347,7 +347,7 @@ class Policy:
 
 
 class StagedAction(FastEnum):
-    """What enforcing a staged policy would mean; the value is the API's."""
+    """The effect of enforcing a staged policy, as the API spells it."""
 
     SET = "Set"  # the policy is created or replaced
     DELETE = "Delete"  # the enforced policy of that name is deleted

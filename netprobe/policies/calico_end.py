@@ -118,7 +118,7 @@ def read_end(checks: Checks, value: Any, path: str, namespace: str) -> End:
 
 
 def _namespaces(checks: Checks, end: Mapping[str, Any], path: str) -> Expression | None:
-    """`all()` means that there is a namespace, `global()` that there is none, and stands alone."""
+    """`all()` means that there is a namespace; `global()`, which must be alone, that there is none."""
     nowhere = Negation(_HAS_NAMESPACE)
     found = checks.selector(end, "namespaceSelector", path, everything=_HAS_NAMESPACE, nowhere=nowhere)
     text = end.get("namespaceSelector")

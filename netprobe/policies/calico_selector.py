@@ -59,7 +59,7 @@ class _Token:
 def parse_selector(text: str, *, everything: Expression = ALL, nowhere: Expression = ALL) -> Expression:
     """The expression of a selector; an empty one selects everything. Raises SelectorError.
 
-    `everything` and `nowhere` are what `all()` and `global()` mean: Calico gives them a meaning of their own
+    `everything` and `nowhere` are what `all()` and `global()` mean: Calico gives them their own meaning
     in a namespaceSelector, and elsewhere both match every endpoint.
     """
     parser = _Parser(list(_tokens(text)), everything, nowhere)

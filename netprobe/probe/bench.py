@@ -1,6 +1,6 @@
 """What every kind of run does: its own namespace and Lease, pods made ready, everything removed at the end.
 
-`Workbench` makes a fixture in namespaces of its own, `guests.GuestWorkbench` puts shadow pods into those of
+`Workbench` makes a fixture in its own namespaces, `guests.GuestWorkbench` puts shadow pods into those of
 others.
 """
 

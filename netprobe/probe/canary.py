@@ -1,8 +1,8 @@
 """Canaries: pods that show whether policies are enforced, and when a change has arrived.
 
 On each node a client tries ports of a target. The control port is always open and so proves listener and
-path. The other ports are closed by a policy of the run's own; that they stay silent while the control answers
-is the evidence that the cluster enforces policies at all. With each change of the run one of them is opened,
+path. The other ports are closed by one of the run's own policies. If they stay silent while the control
+answers, the cluster enforces policies. With each change of the run one of them is opened,
 after everything else: it connects only once the new version of the policy and the new labels have arrived, so
 its first connection shows when the change is in force. Opening is watched, not closing, because a connection
 has a time and silence has to be waited for.
@@ -12,7 +12,7 @@ closes the other, which the next change opens.
 
 Enforcers read each kind of policy separately, so a NetworkPolicy that has arrived proves nothing for a
 ClusterNetworkPolicy. A change to objects of such a kind also applies a policy of that kind, whose subject is
-the canaries' namespace, and which opens a port of its own that the NetworkPolicy keeps closed.
+the canaries' namespace, and which opens its own port that the NetworkPolicy keeps closed.
 """
 
 from __future__ import annotations
@@ -268,7 +268,9 @@ class CanaryWatch:
                         failure = answer.text or "the control port does not connect"
                     elif answer.outcome is not Outcome.EXEC_FAILED and controls >= SILENT_TRIES:
                         silent = True
-                evidence = f"on {node} a policy of the run's own closes port {port} of a pod, and only that"
+                evidence = (
+                    f"on {node} one of the run's own policies closes port {port} of a pod, and only that"
+                )
                 return Enforcement(True, evidence)
         if open_:
             return Enforcement(

@@ -75,7 +75,7 @@ class Cleaned:
 
 @dataclass(slots=True)
 class _Found:
-    """Objects to remove: namespaces as a whole, the others one by one."""
+    """Objects to remove: whole namespaces, and other objects one by one."""
 
     namespaces: list[Object] = field(default_factory=list)
     others: list[Object] = field(default_factory=list)

@@ -37,7 +37,7 @@ class Method:
 
 
 CLUSTER: Final = Method()
-"""Any cluster, with pods of the run's own or next to those of others."""
+"""Any cluster, with the run's own pods or next to those of others."""
 
 LAB: Final = replace(CLUSTER, second_try=None, resend=False, round_gap=0.1)
 """One machine: packets take microseconds and no backlog overflows, so nothing needs a second try."""

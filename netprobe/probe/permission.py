@@ -90,7 +90,7 @@ FIXTURE: Final = (
     Permission("", "nodes", "list", "to report the number of nodes", Need.OPTIONAL),
     Permission("apps", "daemonsets", "list", "to report the network plugin", Need.OPTIONAL),
 )
-"""A run with its own pods, in namespaces of its own."""
+"""A run with its own pods, in its own namespaces."""
 
 _CASES_OF_OTHER_KINDS: Final = (
     ("policy.networking.k8s.io", ("clusternetworkpolicies",)),
@@ -143,7 +143,7 @@ IN_PLACE: Final = (
 """A run next to the workloads of others, with shadow pods in their namespaces."""
 
 COPY: Final = (*(p for p in FIXTURE if p.need is Need.ALWAYS), *_LOOK_AROUND)
-"""A run in a copy of pods that are in the cluster, in namespaces of its own."""
+"""A run in a copy of pods that are in the cluster, in its own namespaces."""
 
 COPY_ACCOUNTS: Final = Permission("", "serviceaccounts", "create", "the accounts of copies")
 """Needed for a copy too if policies of the cluster select pods by their service accounts."""

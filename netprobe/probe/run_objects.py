@@ -30,7 +30,7 @@ RESOURCES: Final[Object] = {
     "requests": {"cpu": "10m", "memory": "16Mi"},
     "limits": {"cpu": "500m", "memory": "128Mi"},
 }
-"""A probe starts dozens of processes at once and then waits: half a processor keeps its answers quick."""
+"""A probe starts dozens of processes at once and then waits: half a CPU keeps it responsive."""
 
 FRUGAL: Final[Object] = {
     "requests": {"cpu": "100m", "memory": "64Mi"},

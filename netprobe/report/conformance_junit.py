@@ -1,7 +1,7 @@
 """JUnit XML: a test suite per feature, a test case per case.
 
 A failure that is expected, or that the baseline had, is reported as skipped with that reason, so that it does
-not fail a pipeline. So is a case that was not tried; an error in a suite of its own says that there are such
+not fail a pipeline. So is a case that was not tried; an error in its own suite says that there are such
 cases.
 """
 

@@ -1,4 +1,4 @@
-"""Flows that are not as expected, put together by what is wrong with them and why.
+"""Flows that are not as expected, grouped by what is wrong with them and why.
 
 A reason is shown once, with the flows that share it. Sentences name the ends and the port of one flow; in the
 reason of several flows, what differs between them becomes "these sources", and so on.

@@ -1,6 +1,6 @@
 """The matrix of a report: sources down, destinations and their ports across, one character a cell.
 
-Each column has its name above it, on a line of its own:
+Each column has its name above it, on its own line:
 
                   | backend/api 8080
                   |  | database/pg 5432

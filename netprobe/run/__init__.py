@@ -1,7 +1,7 @@
 """A run, from the command to the report.
 
 driver      the one driver: open the cluster, plan, make pods, probe each moment, compare, report
-fixture     mode: a suite with pods of its own
+fixture     mode: a suite with its own pods
 in_place    mode: a suite and the pods that are in the cluster (in_place_plan, route, recheck, cover)
 copy        mode: policies tried on copies of pods that are in the cluster (copied)
 simulated   the same report without a cluster

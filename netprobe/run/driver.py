@@ -69,7 +69,7 @@ class Previewable(Mode, Protocol):
 async def run(
     mode: Mode, options: RunOptions, progress: Progress, on_report: Callable[[Report], None] = lambda _: None
 ) -> Report:
-    """Probe and report. However the run ends, nothing of it is left. NetprobeError if it fails.
+    """Probe and report. Nothing is left behind, however the run ends. NetprobeError if it fails.
 
     `on_report` gets the report while the pods still exist. A failed removal is a problem of the report that
     is returned.

@@ -1,4 +1,4 @@
-"""A run with pods of its own: the suite's topology, policies and steps.
+"""A run with its own pods: the suite's topology, policies and steps.
 
 With `--placement` all pods run on one node. For flows from another node each pod has a twin there: the same
 labels in the same namespace, which is all that policies see, and no listeners.

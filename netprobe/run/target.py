@@ -27,7 +27,7 @@ class ClusterChoice:
 
 
 def kubeconfig_of(name: str) -> str:
-    """The kubeconfig of a running lab; UsageError if there is none of that name."""
+    """The kubeconfig of a running lab; UsageError if none has that name."""
     labs = {lab.name: str(lab.kubeconfig) for lab in list_labs()}
     if name in labs:
         return labs[name]

@@ -42,7 +42,7 @@ class ChosenLabels:
     def doubt(
         self, flow: Flow, source: Endpoint, destination: Endpoint, family: Family | None, verdict: Verdict
     ) -> str | None:
-        """Why the verdict on a flow cannot be told; None if it is the same for all values."""
+        """Why the verdict on a flow is unknown; None if it is the same for all values."""
         if not self._values or verdict is Verdict.UNKNOWN:
             return None
         for sent in self._ends(source):
@@ -94,7 +94,7 @@ class ChosenLabels:
 class ChosenPairs:
     """The same for all pairs of an evaluation at once.
 
-    A pod with such labels gets a twin for each value that they may have. A verdict can be told if it is the
+    A pod with such labels gets a twin for each value that they may have. A verdict is known if it is the
     same for the pod and its twins.
     """
 
@@ -121,7 +121,7 @@ class ChosenPairs:
             self._evaluation = evaluate(replace(cluster, pods=pods), evaluation.universe.profile)
 
     def sources(self, port: int, protocol: Protocol, family: Family | None) -> dict[int, int]:
-        """For each destination group the source groups of which it cannot be told whether they reach it."""
+        """For each destination group the source groups that may or may not reach it."""
         if self._evaluation is None:
             return {}
         table = self._evaluation.table(port, protocol, family)

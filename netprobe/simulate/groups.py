@@ -1,4 +1,4 @@
-"""Pods that no policy can tell apart, put together; and who is in which group."""
+"""Groups of pods that no policy can tell apart, and which pod is in which group."""
 
 from __future__ import annotations
 

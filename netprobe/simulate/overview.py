@@ -121,7 +121,7 @@ def overview(question: Question, evaluation: Evaluation) -> Overview:
 
 
 def _members(ends: Sequence[End], evaluation: Evaluation) -> Members:
-    """Pods with an address of their own, by their group."""
+    """Pods with their own address, by their group."""
     found: dict[int, list[PodRef]] = defaultdict(list)
     for end in ends:
         if isinstance(end, PodRef) and end not in evaluation.cluster.finished:

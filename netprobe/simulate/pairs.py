@@ -101,7 +101,7 @@ class AllPairs:
                 yield _Column(destination, asked, shared)
 
     def _groups(self) -> dict[End, int]:
-        """The group of each end that is a pod with an address of its own."""
+        """The group of each end that is a pod with its own address."""
         ends = dict.fromkeys((*self.question.sources, *self.question.destinations))
         pods = (end for end in ends if isinstance(end, PodRef) and end not in self.question.cluster.finished)
         found = ((end, self.evaluation.group_of(end)) for end in pods)

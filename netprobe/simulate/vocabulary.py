@@ -163,7 +163,7 @@ class Edges:
     """Divides the addresses of a family into classes that no block tells apart.
 
     Between two neighbouring edges every block covers all or nothing; stretches that the same blocks cover are
-    one class. Costs the number of blocks times the blocks (as bits) once, then a binary search an address.
+    one class. Costs the number of blocks times the blocks (as bits) once, then a binary search per address.
     """
 
     def __init__(self, networks: Iterable[Network]) -> None:

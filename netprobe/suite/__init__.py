@@ -1,6 +1,6 @@
 """The suite file: topology, policies, steps, and what the author expects of them.
 
-schema       the file as pydantic models; text reads it, load checks it as a whole
+schema       the file as pydantic models; text reads it, load checks the whole file
 ends         patterns of ends and ports in rows, and what they match in a cluster
 declaration  an expectation read against a cluster: the declared matrix
 moments      the suite and its moments

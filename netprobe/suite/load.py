@@ -1,4 +1,4 @@
-"""A suite file, with the policies that it names, checked as a whole."""
+"""A suite file, with the policies that it names, fully checked."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _Loader:
         return suite
 
     def _check(self, suite: Suite) -> None:
-        """Problems that only the suite as a whole shows."""
+        """Problems that show only in the complete suite."""
         if suite.topology is not None:
             try:
                 # Policies that could not be read are missing: steps that delete them would seem wrong too.

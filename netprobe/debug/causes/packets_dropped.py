@@ -1,7 +1,7 @@
 """Policies allow it, but packets are dropped: enforcement lags, a node has stale rules, or a path is broken.
 
-Which one, and on which node, follows from three other tries (and from a policy of the run's own, which is in
-force on a node only if its agent works):
+Which one, and on which node, follows from three other tries (and from one of the run's own policies, which is
+in force on a node only if its agent works):
 
     policy-free pod -> policy-free pod on the destination's node     fails: the path is broken
     source          -> policy-free pod on the destination's node     fails: the source's node drops it

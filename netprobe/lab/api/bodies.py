@@ -104,7 +104,7 @@ def _put(result: dict[str, Any], name: str, field: Field, value: int | bytes) ->
 def _value(value: int | bytes, type_: Type) -> Any:
     if (of := type_.definition) is not None:
         return _message(_bytes(value), of)
-    if type_.item is not None:  # a list inside a map is a message of its own
+    if type_.item is not None:  # a list inside a map gets its own message
         inner = type_.item
         return [_value(item, inner) for _, item in _fields(_bytes(value))]
     return _SCALARS.get(type_.name, _text)(value)

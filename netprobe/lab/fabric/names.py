@@ -123,7 +123,7 @@ class Zone:
         self._exists(name.lower())
 
     def _exists(self, name: str) -> None:
-        """A name exists, and so do the names above it, even without records of their own."""
+        """A name exists, and so do the names above it, even without their own records."""
         while name != APEX:
             self._records.setdefault(name, {})
             name = name.partition(".")[2]

@@ -14,7 +14,7 @@ Three layers, each made once:
    process keeps the namespaces alive and sleeps. It ignores SIGCHLD, which makes the kernel reap the orphans
    that it inherits.
 3. An exec (`enter`, `become`): one setns into all of these at once, then uid 65534, no capabilities (an
-   execve as an ordinary user drops those of the user namespace), no_new_privs, a session keyring of its own,
+   execve as an ordinary user drops those of the user namespace), no_new_privs, its own session keyring,
    and limits. /agnhost needs no
    execve: it is a function of this process (agnhost.py).
 
@@ -70,7 +70,7 @@ _FIRST_TO_GO = 900  # oom_score_adj: if memory runs out, execs are killed before
 
 
 def build_root(at: str) -> None:
-    """Make the lab's root at a folder, and move into it; for a process with a mount namespace of its own."""
+    """Make the lab's root at a folder, and move into it; for a process with its own mount namespace."""
     os.umask(0o022)  # pods run as another user and must be able to read it
     program = Path(agnhost.__file__).read_text()  # before the mount, which may hide it
     kernel.mount("tmpfs", at, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 
-The same as kube-proxy's nftables mode, in a table of its own:
+The same as kube-proxy's nftables mode, in its own table:
 
     hook prerouting, output    address . protocol . port → the chain of a Service's port (dnat)
     hook forward, input,       before all policies: no endpoint → refused (or dropped, if the Service

@@ -60,8 +60,8 @@ def check(view: View) -> Iterator[Finding]:
         yield Finding.about(
             policy,
             f"{located.path}.to",
-            f"no pod that this matches has port {meant[0].first}; if the API server is meant: no selector "
-            "matches it",
+            f"no pod that this matches has port {meant[0].first}; if it is meant to allow the API server: no "
+            "selector matches that",
             suggestion=f"use an ipBlock with the API server's address{f', {known}' if known else ''}, and "
             "the port of its endpoint, usually 6443",
         )
@@ -83,7 +83,7 @@ def _servers(view: View) -> list[Rule] | None:
 
 
 def _is_by_selector(view: View, located: LocatedRule, meant: list[PortRange]) -> bool:
-    """Whether an egress rule names pods, and no pod with an address of its own has one of the ports."""
+    """Whether an egress rule names pods, and no pod with its own address has one of the ports."""
     if located.direction is not Direction.EGRESS:
         return False
     if not all(isinstance(peer, PodPeer) and peer.namespaces is not None for peer in located.rule.peers):

@@ -125,7 +125,7 @@ Pairs: TypeAlias = Mapping[tuple[EndName, EndName], Cells]
 
 
 def by_pair(flows: Iterable[tuple[EndName, EndName, GraphCell]]) -> Pairs:
-    """Cells with their ends, put together."""
+    """Cells grouped with their ends."""
     found: dict[tuple[EndName, EndName], list[GraphCell]] = {}
     for source, destination, cell in flows:
         found.setdefault((source, destination), []).append(cell)

@@ -71,7 +71,7 @@ def _representatives(
     keys: list[list[Hashable]] = []
     for number, end in enumerate(ends):
         row, column = rows[number], columns[number]
-        # An end with a flow to itself keeps a node of its own: its diagonal is taken.
+        # An end with a flow to itself keeps its own node: its diagonal is taken.
         to_itself = number in row and end not in groups
         apart = end if to_itself else workloads.get(end, end) if workloads is not None else None
         diagonals = [
