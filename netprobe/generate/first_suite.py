@@ -11,6 +11,7 @@ import yaml
 
 from netprobe.generate.propose import propose
 from netprobe.generate.text import block_lines, comments, row_text
+from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Pod, PodRef, Protocol
 from netprobe.model.labels import NAME_LABEL
@@ -28,9 +29,7 @@ SYSTEM: Final = frozenset(
     | {"tigera-operator", "netprobe-outside"}
 )
 """Namespaces that a suite cannot create."""
-CHANGING: Final = frozenset(
-    {"pod-template-hash", "controller-revision-hash", "pod-template-generation", "controller-uid", "job-name"}
-)
+CHANGING: Final = ROLLOUT_LABELS | {"job-name"}
 """Labels that controllers choose anew."""
 HIDDEN: Final = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
 FOLDER: Final = "policies"

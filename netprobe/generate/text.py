@@ -19,11 +19,6 @@ WIDTH = 100
 MOST_ROWS = 40  # in a comment
 
 
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
-        super().increase_indent(flow, False)
-
-
 def manifest(made: GeneratedPolicy, rows: Sequence[str], origin: str) -> str:
     """One policy as YAML, after a comment with its purpose and the rows that it serves."""
     served = [rows[number] if number is not None else "what the default allows" for number in made.rows]
@@ -114,7 +109,7 @@ def row_text(row: ProposedRow) -> str:
     if row.ports is not None:
         fields["port"] = _one([_port(*port) for port in row.ports])
     fields["verdict"] = "allow"
-    text: str = yaml.dump(fields, Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=1 << 20)
+    text: str = yaml.safe_dump(fields, sort_keys=False, default_flow_style=True, width=1 << 20)
     return text.strip()
 
 
