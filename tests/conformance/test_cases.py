@@ -23,12 +23,13 @@ SITE = fictional_map()
 def test_the_simulator_agrees_with_the_expected_matrices() -> None:
     """A person wrote the matrices; where NetworkPolicy leaves a flow open they say nothing.
 
-    Of the families, which vary one part at a time, what a run probes is enough.
+    Of each case what a run probes, and of some cases every cell.
     """
     wrong = []
-    for case in builtin():
+    for number, case in enumerate(builtin()):
         own = [Cell(pod, pod, "80/TCP") for pod in PODS if not case.scope.families]
-        cells = probed_cells(case) if "families" in case.tags else (*case.scope.cells(), *own)
+        whole = number % 4 == 0 and "families" not in case.tags
+        cells = (*case.scope.cells(), *own) if whole else (*probed_cells(case), *own)
         for step in case.steps:
             simulator = Simulator(SITE.cluster(case, step))
             for flow, verdict in SITE.declared(step, cells).items():

@@ -142,8 +142,12 @@ CALLS: dict[str, Callable[[client.KubeCluster], Awaitable[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", [500, 502, 504, "cut", "short", "half"])
-@pytest.mark.parametrize("call", CALLS)
+FAULTS: list[int | str] = [500, 502, 504, "cut", "short", "half"]
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"), [*((call, 500) for call in CALLS), *(("get", fault) for fault in FAULTS[1:])]
+)
 async def test_what_may_be_sent_twice_is_repeated(
     tmp_path: Path, waits: list[float], call: str, fault: int | str
 ) -> None:
@@ -175,14 +179,13 @@ THEIRS = {**POD, "metadata": {**POD["metadata"], "annotations": {TOKEN: "theirs"
 GOING = {**MINE, "metadata": {**MINE["metadata"], "deletionTimestamp": "now"}}  # type: ignore[dict-item]
 
 
-@pytest.mark.parametrize("fault", [500, 502, 504, "cut", "short", "half"])
 @pytest.mark.parametrize(
-    ("there", "requests"),
+    ("there", "requests", "fault"),
     [
-        pytest.param(MINE, "POST GET", id="it took effect"),
-        pytest.param(None, "POST GET POST", id="it did not"),
-        pytest.param(THEIRS, "POST GET POST GET", id="the name is taken"),
-        pytest.param(GOING, "POST GET POST GET", id="one of the run is still going"),
+        *(pytest.param(MINE, "POST GET", fault, id=f"it took effect: {fault}") for fault in FAULTS),
+        pytest.param(None, "POST GET POST", 500, id="it did not"),
+        pytest.param(THEIRS, "POST GET POST GET", "cut", id="the name is taken"),
+        pytest.param(GOING, "POST GET POST GET", "half", id="one of the run is still going"),
     ],
 )
 async def test_a_failed_create_is_looked_for_by_its_token(
@@ -289,6 +292,7 @@ async def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, text: str | None,
 
 
 def test_without_any_kubeconfig_there_is_one_sentence_and_none_of_the_client(tmp_path: Path) -> None:
+    """In a process of its own: the client library reads $KUBECONFIG when it is imported."""
     named = f"{tmp_path}/a:{tmp_path}/b"
     command = [sys.executable, "-m", "netprobe", "doctor", "--context", "prod"]
     environ = os.environ | {"KUBECONFIG": named}

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.lab
 Bend = Callable[..., Path]
 
 
-def exec_fault(pod: str, fault: str) -> tuple[str, str]:
-    """A replacement in the first example: the labels of a pod, with a fault of its execs."""
+def with_fault(pod: str, fault: str) -> tuple[str, str]:
+    """A replacement in the first example: the labels of a pod, with a fault."""
     labels = f"labels: {{app: {pod}}}"
     return labels, f"{labels}, annotations: {{netprobe.dev/fault-{fault}}}"
 
@@ -37,7 +37,7 @@ def test_an_exec_that_fails_leaves_its_flows_unknown(
 ) -> None:
     """One whose answers all come, late or without a status at the end, is enough."""
     suite = two_tier(
-        exec_fault("web-server", f"exec: {fault}"), exec_fault("api-server", f"exec: {harmless}")
+        with_fault("web-server", f"exec: {fault}"), with_fault("api-server", f"exec: {harmless}")
     )
     ended = netprobe("run", suite, "--lab", lab.name, "-o", "json")
     assert ended.status == 3, ended.err or ended.out
@@ -70,7 +70,26 @@ def test_a_busy_api_is_asked_again_and_one_that_fails_ends_the_run(
 
 
 def test_a_pod_that_comes_back_with_another_address_is_not_called_denied(lab: Lab, two_tier: Bend) -> None:
-    suite = two_tier(exec_fault("web-server", "restart: '2'"))
+    suite = two_tier(with_fault("web-server", "restart: '2'"))
     ended = netprobe("run", suite, "--lab", lab.name, "-o", "json")
     assert ended.status in {0, 3}, ended.out  # 0 where the run was over before it
     assert [row for row in ended.report["flows"] if row["status"] == "mismatch"] == []
+
+
+def test_what_the_network_does_wrong_is_unknown_or_a_mismatch(lab: Lab, two_tier: Bend) -> None:
+    """A port that nobody serves, and a rule of ingress that the cluster misses: both controls show that."""
+    suite = two_tier(with_fault("web-server", "listener: dead"))
+    policy = suite.parent / "policies" / "allow-api.yaml"
+    missed = "annotations: {netprobe.dev/fault-missed: ingress=0}\n  name: allow-api"
+    policy.write_text(policy.read_text().replace("name: allow-api", missed, 1))
+    ended = netprobe("run", suite, "--lab", lab.name, "-o", "json")
+    assert ended.status == 1, ended.err or ended.out
+    flows = ended.report["flows"]
+    to_web = [row for row in flows if row["to"] == "frontend/web"]
+    assert {(row["status"], row["observed"]) for row in to_web} == {("unknown", "unknown")}
+    assert {row["reason"].partition(":")[0] for row in to_web} <= {"path", "listener"}
+    (wrong,) = (row for row in flows if row["status"] == "mismatch")
+    assert wrong == ended.flow("backend/api", "database/pg", 5432)
+    assert (wrong["simulated"], wrong["observed"]) == ("allow", "deny")
+    assert wrong["control"] == {"listener": "self", "path": "baseline"}
+    assert len([row for row in flows if row["status"] == "as_expected"]) == 5
