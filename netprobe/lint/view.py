@@ -185,13 +185,16 @@ class View:
 
     def beside(self, policy: Policy) -> list[Policy]:
         """The policies that select every pod that a policy selects, itself included."""
-        pods = self.subjects(policy)
+        own = self._subjects_of(policy)
         return [
             other
             for other in self.policies.get(policy.ref.namespace, ())
             if other is policy
-            or implies(policy.subject.pods, other.subject.pods)
-            or (pods and all(other.subject.pods.matches(pod.labels) for pod in pods))
+            or (
+                not own & ~self._subjects_of(other)
+                if own
+                else implies(policy.subject.pods, other.subject.pods)
+            )
         ]
 
     def rules_beside(self, policy: Policy, direction: Direction) -> list[Rule]:
