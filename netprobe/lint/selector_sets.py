@@ -140,3 +140,11 @@ def only(selector: Selector, key: str) -> str | None:
 
 def keys(selector: Selector) -> frozenset[str]:
     return frozenset(terms(selector))
+
+
+def single_values(selector: Selector, what: str) -> Iterator[tuple[str, str, str]]:
+    """The labels that a selector requires with one value, as (`what`, key, value)."""
+    for key in keys(selector):
+        value = only(selector, key)
+        if value is not None:
+            yield what, key, value

@@ -110,8 +110,9 @@ class View:
         other.all_kinds = replace(self.all_kinds, policies=policies)
         other.cluster = _with_network_policies_only(other.all_kinds)
         other.policies = _by_namespace(other.cluster.policies)
-        for name in ("sequence", "unplaced", "evaluation", "walks"):
-            other.__dict__.pop(name, None)
+        for name, value in vars(View).items():
+            if isinstance(value, cached_property):
+                other.__dict__.pop(name, None)
         return other
 
     @cached_property
@@ -183,23 +184,21 @@ class View:
                 return None
         return value
 
-    def beside(self, policy: Policy) -> list[Policy]:
-        """The policies that select every pod that a policy selects, itself included."""
+    def selects_all_of(self, other: Policy, policy: Policy) -> bool:
+        """Whether a policy of the same namespace selects every pod that `policy` selects."""
         own = self._subjects_of(policy)
-        return [
-            other
-            for other in self.policies.get(policy.ref.namespace, ())
-            if other is policy
-            or (
-                not own & ~self._subjects_of(other)
-                if own
-                else implies(policy.subject.pods, other.subject.pods)
-            )
-        ]
+        if own:
+            return not own & ~self._subjects_of(other)
+        return other is policy or implies(policy.subject.pods, other.subject.pods)
 
     def rules_beside(self, policy: Policy, direction: Direction) -> list[Rule]:
         """All rules of a direction that apply to every pod that a policy selects."""
-        return [rule for each in self.beside(policy) for rule in each.rules(direction) or ()]
+        return [
+            rule
+            for other in self.policies.get(policy.ref.namespace, ())
+            if other.rules(direction) and self.selects_all_of(other, policy)
+            for rule in other.rules(direction) or ()
+        ]
 
     def may_select(self, namespaces: Iterable[str], selector: Selector) -> bool:
         """Whether other pods may match: finished ones, those of variants, or by a label that is not known."""
@@ -220,10 +219,9 @@ class View:
                 found[namespace].append((f"{kind}/{own}", labels))
         return found
 
-    @property
-    def rules(self) -> Iterator[LocatedRule]:
-        for policy in self.cluster.policies:
-            yield from located_rules(policy)
+    @cached_property
+    def rules(self) -> Sequence[LocatedRule]:
+        return [located for policy in self.cluster.policies for located in located_rules(policy)]
 
     def all_peers(self, kind: type[P]) -> Iterator[tuple[LocatedRule, int, P]]:
         """(rule, index, peer) of every peer of one kind."""

@@ -35,34 +35,79 @@ Example:
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from netprobe.lint.cover import rule_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.selector_sets import implies, impossible
+from netprobe.lint.selector_sets import implies, impossible, single_values
 from netprobe.lint.view import View
-from netprobe.model.labels import Selector
-from netprobe.model.policy import Direction, Policy
+from netprobe.model.labels import NAME_LABEL
+from netprobe.model.policy import AnyPeer, Direction, Peer, PodPeer, Policy
 
 SEVERITY = Severity.NOTE
 
 
 def check(view: View) -> Iterator[Finding]:
     for policies in view.policies.values():
-        by_selector: dict[Selector, list[Policy]] = defaultdict(list)
+        sieve = _Sieve(policies)
         for policy in policies:
-            by_selector[policy.subject.pods].append(policy)
-        position = {id(policy): number for number, policy in enumerate(policies)}
-        for selector, own in by_selector.items():
-            if impossible(selector):  # impossible-selector reports it
-                continue
-            others = [one for wider in by_selector if implies(selector, wider) for one in by_selector[wider]]
-            others.sort(key=lambda one: position[id(one)])
-            for policy in own:
-                other = _covering(policy, others)
+            if not impossible(policy.subject.pods):  # impossible-selector reports it
+                other = _covering(policy, sieve.candidates(policy))
                 if other is not None:
                     yield _finding(policy, other)
+
+
+class _Sieve:
+    """The policies of one namespace, by what one of their peers requires, so that few pairs are compared.
+
+    A peer that covers another requires no label that the other does not. So each is filed under the rarest
+    label that it requires, and those that may cover a policy are found under the labels of one of its peers.
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self._policies = policies
+        kept = [(number, *each) for number, policy in enumerate(policies) for each in _required(policy)]
+        common = Counter((part, label) for _, part, labels in kept for label in labels)
+        self._found: dict[tuple[object, object], set[int]] = defaultdict(set)
+        for number, part, labels in kept:
+            rarest = min(labels, key=lambda label: common[part, label], default=None)
+            self._found[part, rarest].add(number)
+
+    def candidates(self, policy: Policy) -> Iterable[Policy]:
+        """Every policy that may cover a policy, itself included, in the order given."""
+        part, labels = max(_required(policy), key=lambda each: len(each[1]), default=(None, frozenset()))
+        home = ("namespace", NAME_LABEL, policy.ref.namespace)  # for a peer without namespaceSelector
+        found = (self._found.get((part, label), ()) for label in (None, home, *labels))
+        return (self._policies[number] for number in sorted(set().union(*found)))
+
+
+def _required(policy: Policy) -> Iterator[tuple[object, frozenset[object]]]:
+    """For each peer that can match, its direction and the labels that it requires.
+
+    For a policy without rules, what it closes.
+    """
+    if not (policy.ingress or policy.egress):
+        yield (policy.ingress is None, policy.egress is None), frozenset()
+    for direction in Direction:
+        for rule in policy.rules(direction) or ():
+            for peer in rule.peers:
+                if not (isinstance(peer, PodPeer) and _matches_nobody(peer)):
+                    yield direction, frozenset(_labels(peer))
+
+
+def _matches_nobody(peer: PodPeer) -> bool:
+    return impossible(peer.pods) or (peer.namespaces is not None and impossible(peer.namespaces))
+
+
+def _labels(peer: Peer) -> Iterator[object]:
+    if isinstance(peer, PodPeer):
+        yield "pods"
+        yield from single_values(peer.pods, "pod")
+        if peer.namespaces is not None:
+            yield from single_values(peer.namespaces, "namespace")
+    elif not isinstance(peer, AnyPeer):
+        yield "block"
 
 
 def _covering(policy: Policy, others: Iterable[Policy]) -> Policy | None:
@@ -74,7 +119,11 @@ def _covering(policy: Policy, others: Iterable[Policy]) -> Policy | None:
     for other in others:
         if other is policy:
             earlier = False
-        elif redundant(policy, other) and (earlier or not _the_same(policy, other)):
+        elif (
+            implies(policy.subject.pods, other.subject.pods)
+            and redundant(policy, other)
+            and (earlier or not _the_same(policy, other))
+        ):
             return other
     return None
 

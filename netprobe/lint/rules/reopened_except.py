@@ -32,21 +32,27 @@ Example:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from netprobe.lint.cover import peer_within, ports_within
 from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.located import LocatedRule, located_rules
+from netprobe.lint.located import LocatedRule
 from netprobe.lint.view import View
-from netprobe.model.policy import IPBlock, Network
+from netprobe.model.policy import AnyPeer, Direction, IPBlock, Network
 
 SEVERITY = Severity.WARNING
 
 
 def check(view: View) -> Iterator[Finding]:
+    opening: dict[tuple[str, Direction], list[LocatedRule]] = defaultdict(list)
+    for located in view.rules:
+        if any(isinstance(peer, AnyPeer | IPBlock) for peer in located.rule.peers):
+            opening[located.policy.ref.namespace, located.direction].append(located)
     for located, index, block in view.all_peers(IPBlock):
+        others = opening[located.policy.ref.namespace, located.direction]
         for number, network in enumerate(block.excluded):
-            other = _opening(view, located, network)
+            other = next((each for each in others if _opens(view, each, located, network)), None)
             if other is not None:
                 yield Finding.about(
                     located.policy,
@@ -57,14 +63,11 @@ def check(view: View) -> Iterator[Finding]:
                 )
 
 
-def _opening(view: View, located: LocatedRule, network: Network) -> LocatedRule | None:
-    """Another rule that allows a network on the ports of a rule, for all of its pods."""
-    for policy in view.beside(located.policy):
-        for other in located_rules(policy):
-            if other.direction is not located.direction or other == located:
-                continue
-            if ports_within(located.rule.ports, other.rule.ports) and any(
-                peer_within(IPBlock(network), peer, policy.ref.namespace) for peer in other.rule.peers
-            ):
-                return other
-    return None
+def _opens(view: View, other: LocatedRule, located: LocatedRule, network: Network) -> bool:
+    """Whether another rule allows a network on the ports of a rule, for all of its pods."""
+    return (
+        other != located
+        and any(peer_within(IPBlock(network), peer, "") for peer in other.rule.peers)
+        and ports_within(located.rule.ports, other.rule.ports)
+        and view.selects_all_of(other.policy, located.policy)
+    )

@@ -59,9 +59,8 @@ from itertools import chain
 from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.located import LocatedRule
-from netprobe.lint.selector_sets import keys, only
+from netprobe.lint.selector_sets import single_values
 from netprobe.lint.view import View
-from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,
     NETWORK_POLICY,
@@ -71,6 +70,7 @@ from netprobe.model.policy import (
     DomainPeer,
     NodePeer,
     Peer,
+    PodPeer,
     Policy,
     UnknownPeer,
 )
@@ -107,7 +107,7 @@ class _Earlier:
 
     def add(self, tier: str, located: LocatedRule) -> None:
         subject = self.view.subject_peer(located.policy)
-        required = [*_single(subject.pods, "pod"), *_single(subject.namespaces, "namespace"), None]
+        required = [*_labels(subject), None]
         found = self._plain if located.policy.kind == NETWORK_POLICY else self._ordered
         found[required[0]].append((tier, located))
 
@@ -118,7 +118,7 @@ class _Earlier:
         """
         kinds = [self._ordered] if policy.kind == NETWORK_POLICY else [self._ordered, self._plain]
         own = self.view.subject_peer(policy)
-        labels = [*_single(own.pods, "pod"), *_single(own.namespaces, "namespace")]
+        labels = [*_labels(own)]
         known_labels = self.view.labels.get(policy.ref.namespace, {}) if policy.ref.namespace else {}
         labels += [("namespace", *label) for label in known_labels.items()]
         known: dict[int, bool] = {}
@@ -142,12 +142,10 @@ class _Earlier:
         )
 
 
-def _single(selector: Selector | None, what: str) -> Iterator[tuple[str, str, str]]:
-    """The labels that a selector requires with one value."""
-    for key in keys(selector) if selector is not None else ():
-        value = only(selector, key) if selector is not None else None
-        if value is not None:
-            yield what, key, value
+def _labels(peer: PodPeer) -> Iterator[tuple[str, str, str]]:
+    yield from single_values(peer.pods, "pod")
+    if peer.namespaces is not None:
+        yield from single_values(peer.namespaces, "namespace")
 
 
 def _hides(located: LocatedRule) -> bool:
