@@ -20,8 +20,7 @@ class Loader:
     `reloads` counts full loads: one at first, and one for each difference that nft refused.
     """
 
-    def __init__(self, nft: str, network: int, table: NftTable) -> None:
-        self._nft = nft
+    def __init__(self, network: int, table: NftTable) -> None:
         self._network = network
         self._table = table
         self._loaded: Ruleset | None = None  # None: unknown
@@ -52,7 +51,7 @@ class Loader:
         def run() -> subprocess.CompletedProcess[str]:
             with kernel.inside(self._network):
                 return subprocess.run(
-                    [self._nft, *arguments],
+                    ["nft", *arguments],
                     input=text,
                     capture_output=True,
                     text=True,

@@ -11,7 +11,6 @@ import asyncio
 import functools
 import itertools
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
-from netprobe.lab.fabric import faults, kernel, plumbing, sandbox, services
+from netprobe.lab.fabric import faults, kernel, plumbing, services
 from netprobe.lab.fabric.enforcer import Enforcer
 from netprobe.lab.fabric.listeners import Listeners
 from netprobe.lab.fabric.loader import Loader, read_rules
@@ -76,7 +75,6 @@ class _Segment:
 @dataclass(slots=True)
 class _Pod:
     spec: PolicyPod
-    node: LabNode
     addresses: tuple[Address, ...]
     network: int
     sandbox: Sandbox
@@ -114,14 +112,11 @@ class LabNetwork:
     async def open(cls, spawner: Spawner, options: LabOptions) -> LabNetwork:
         """Bring up the fabric and the nodes. LabError if this machine lacks something for it."""
         self = cls(spawner, options)
-        nft = shutil.which("nft", path=sandbox.PATH) or "nft"
         if 6 in self._versions and not _has_ipv6():
             raise LabError("the lab was started with IPv6, which this kernel does not have")
         await self._in_thread(self._raise_nodes)
         for table in (services.table(self._versions), POLICIES):
-            self._tables[table] = {
-                name: Loader(nft, segment.network, table) for name, segment in self._segments.items()
-            }
+            self._tables[table] = {name: Loader(one.network, table) for name, one in self._segments.items()}
         of_services, of_policies = self._tables.values()
         self._enforcer = Enforcer(
             options,
@@ -138,7 +133,7 @@ class LabNetwork:
         return {
             ref: pod.link
             for ref, pod in self._pods.items()
-            if pod.link is not None and pod.node.name == node and not pod.spec.external
+            if pod.link is not None and pod.spec.node == node and not pod.spec.external
         }
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -181,17 +176,16 @@ class LabNetwork:
     # Pods
 
     async def place(self, pod: PolicyPod) -> tuple[Address, ...]:
-        node = next(node for node in self.nodes if node.name == pod.node)
-        segment = self._segments[node.name]
+        segment = self._segments[pod.node]
         new_block = None
         shares_node = pod.host_network and not pod.external
         if pod.external:
             self._addresses.claim(pod.addresses)
             placed = pod.addresses
         elif shares_node:
-            placed = node.addresses
+            placed = segment.addresses
         else:
-            placed, new_block = self._addresses.take(node.name)
+            placed, new_block = self._addresses.take(pod.node)
         index = next(self._indexes)
 
         def make() -> int:
@@ -212,7 +206,7 @@ class LabNetwork:
             raise
         home = Sandbox(self._spawner, pod.ref, network, placed)
         link = None if shares_node else f"p{index}"
-        self._pods[pod.ref] = _Pod(pod, node, placed, network, home, link, index)
+        self._pods[pod.ref] = _Pod(pod, placed, network, home, link, index)
         return placed
 
     async def enforce(self, state: NetworkState) -> None:
@@ -304,7 +298,7 @@ class LabNetwork:
             os.close(pod.network)
 
     def _segment(self, pod: _Pod) -> _Segment:
-        return self._fabric if pod.spec.external else self._segments[pod.node.name]
+        return self._fabric if pod.spec.external else self._segments[pod.spec.node]
 
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import select
 import signal
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from netprobe.errors import LabError
 from netprobe.lab.fabric import sandbox
@@ -18,9 +16,7 @@ from netprobe.lab.fabric.process import LabProcess, Stdio, open_reader
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.model.flow import Address, PodRef
 
-T = TypeVar("T")
-
-_WORKING: set[asyncio.Task[Any]] = set()
+_ABANDONED: set[asyncio.Task[LabProcess]] = set()
 
 
 class Sandbox:
@@ -36,8 +32,17 @@ class Sandbox:
         self._making = asyncio.Lock()
 
     async def exec(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
-        """Start a program. LabError or OSError if the sandbox cannot be made or the program not started."""
-        return await _to_the_end(self._start(argv, stdin=stdin, tty=tty), LabProcess.kill)
+        """Start a program. LabError or OSError if the sandbox cannot be made or the program not started.
+
+        If the caller is cancelled meanwhile, it is killed as soon as it runs.
+        """
+        task = asyncio.ensure_future(self._start(argv, stdin=stdin, tty=tty))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            _ABANDONED.add(task)  # the event loop itself does not keep tasks alive
+            task.add_done_callback(_kill)
+            raise
 
     async def _start(self, argv: Sequence[str], *, stdin: bool, tty: bool) -> LabProcess:
         first = await self._ready()
@@ -96,21 +101,10 @@ def _has_ended(pidfd: int) -> bool:
     return bool(poll.poll(0))
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T], drop: Callable[[T], None]) -> T:
-    """The result of `work`, which ends even if the caller is cancelled; `drop` gets its result then."""
-    task = asyncio.ensure_future(work)
-    _WORKING.add(task)  # the event loop itself does not keep tasks alive
-    task.add_done_callback(_WORKING.discard)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.add_done_callback(functools.partial(_drop, drop))
-        raise
-
-
-def _drop(drop: Callable[[T], None], task: asyncio.Task[T]) -> None:
+def _kill(task: asyncio.Task[LabProcess]) -> None:
+    _ABANDONED.discard(task)
     if not task.cancelled() and task.exception() is None:
-        drop(task.result())
+        task.result().kill()
 
 
 async def _readable(fd: int) -> None:
