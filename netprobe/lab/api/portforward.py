@@ -50,8 +50,7 @@ class _Pair:
     """The streams of one connection, and what the client has sent that the pod has not taken yet."""
 
     port: str
-    error: int | None = None
-    data: int | None = None
+    streams: dict[str, int] = field(default_factory=dict)  # by their type
     incoming: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(64))
     task: asyncio.Task[None] | None = None
 
@@ -62,11 +61,11 @@ class _Session:
         self._fabric = fabric
         self._ref = ref
         self._pairs: dict[str, _Pair] = {}  # by requestID
-        self._by_stream: dict[int, str] = {}
+        self._by_data: dict[int, _Pair] = {}  # by the stream of its data
 
     async def run(self) -> web.StreamResponse:
         async for event in self._peer.events():
-            pair = self._data_of(event.stream)
+            pair = self._by_data.get(event.stream)
             match event:
                 case spdy.Opened(stream, headers):
                     await self._open(stream, headers)
@@ -84,34 +83,29 @@ class _Session:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _data_of(self, stream: int) -> _Pair | None:
-        pair = self._pairs.get(self._by_stream.get(stream, ""))
-        return pair if pair is not None and pair.data == stream else None
-
     async def _open(self, stream: int, headers: Mapping[str, str]) -> None:
         kind, port, number = (headers.get(name, "") for name in ("streamtype", "port", "requestid"))
         if kind not in {"error", "data"} or not _is_port(port):
             await self._peer.refuse(stream)
             return
         pair = self._pairs.setdefault(number, _Pair(port))
-        self._by_stream[stream] = number
-        if kind == "error":
-            pair.error = stream
-        else:
-            pair.data = stream
+        pair.streams[kind] = stream
+        if kind == "data":
+            self._by_data[stream] = pair
         await self._peer.accept(stream)
-        if pair.error is not None and pair.data is not None and pair.task is None:
-            pair.task = asyncio.create_task(self._serve(number, pair, pair.error, pair.data))
+        if len(pair.streams) == 2 and pair.task is None:
+            pair.task = asyncio.create_task(self._serve(number, pair))
 
-    async def _serve(self, number: str, pair: _Pair, error: int, data: int) -> None:
+    async def _serve(self, number: str, pair: _Pair) -> None:
         """Serve one connection from start to end."""
+        data = pair.streams["data"]
         try:
             with contextlib.suppress(ConnectionError):  # the client has gone
                 problem = await self._carry(pair, data)
                 await self._peer.send(data, last=True)
-                await self._peer.send(error, problem.encode(), last=True)
+                await self._peer.send(pair.streams["error"], problem.encode(), last=True)
         finally:
-            del self._pairs[number], self._by_stream[error], self._by_stream[data]
+            del self._pairs[number], self._by_data[data]
 
     async def _carry(self, pair: _Pair, stream: int) -> str:
         """Carry bytes both ways until the pod ends the connection; the problem, or ""."""
