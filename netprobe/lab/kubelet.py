@@ -185,9 +185,7 @@ class Kubelet(Controller[ObjectKey]):
         node = spec.get("nodeName")
         if node is None:
             load = Counter(name for name, _ in self._reserved.values())
-            taken: dict[str, HostPorts] = {}
-            for name, ports in self._reserved.values():
-                taken[name] = taken.get(name, frozenset()) | ports
+            taken = {(name, *port) for name, ports in self._reserved.values() for port in ports}
             nodes = [stored.object for stored in self.store.items(NODES)]
             fitting = placement.fitting(spec, [n for n in nodes if n["metadata"]["name"] in names], taken)
             node = min(fitting, key=lambda name: load[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from netprobe.errors import LabError
@@ -30,11 +30,11 @@ def host_ports(spec: ReadOnlyObject) -> HostPorts:
 
 
 def fitting(
-    spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject], taken: Mapping[str, HostPorts]
+    spec: ReadOnlyObject, nodes: Iterable[ReadOnlyObject], taken: Collection[tuple[str, int, str]]
 ) -> list[str]:
     """The names of the nodes that fit a pod's spec; LabError with counted reasons if none does.
 
-    `taken`: the ports of each node that its pods have.
+    `taken`: node, port and protocol of each port of a node that a pod has.
     """
     wanted = host_ports(spec)
     names, reasons, total = [], Counter[str](), 0
@@ -43,7 +43,7 @@ def fitting(
         name = str(node["metadata"]["name"])
         if why := hindrance(spec, node):
             reasons[why] += 1
-        elif wanted & taken.get(name, frozenset()):
+        elif any((name, *port) in taken for port in wanted):
             reasons[_PORTS] += 1
         else:
             names.append(name)

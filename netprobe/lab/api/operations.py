@@ -43,7 +43,7 @@ _EVENTS_KEPT = 2000  # a real server forgets them after an hour
 _PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
 
-Subresource = Literal["", "status", "scale"]
+Subresource = Literal["", "status"]
 
 
 def now() -> str:
