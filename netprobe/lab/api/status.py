@@ -25,6 +25,7 @@ class ApiError(Exception):
         resource: Resource | None = None,
         name: str = "",
         causes: Sequence[FieldError] = (),
+        kind: str = "",
         retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
@@ -34,6 +35,7 @@ class ApiError(Exception):
         self.resource = resource
         self.name = name
         self.causes = tuple(causes)
+        self.kind = kind
         self.retry_after_s = retry_after_s
 
     def status(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class ApiError(Exception):
         if self.resource is not None:
             if self.resource.group:
                 details["group"] = self.resource.group
-            details["kind"] = self.resource.plural
+            details["kind"] = self.kind or self.resource.plural
         if self.causes:
             details["causes"] = [
                 {"reason": c.type, "message": c.message, **({"field": c.path} if c.path else {})}
@@ -121,7 +123,7 @@ def invalid(resource: Resource, name: str, causes: Iterable[FieldError]) -> ApiE
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
     text = f'{kind} "{name}" is invalid: {listed}'
-    return ApiError(422, "Invalid", text, resource=resource, name=name, causes=found)
+    return ApiError(422, "Invalid", text, resource=resource, name=name, causes=found, kind=resource.kind)
 
 
 def expired(message: str) -> ApiError:
