@@ -11,7 +11,7 @@ import pytest
 from netprobe.errors import UsageError
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, PodRef, Protocol
-from netprobe.model.policy import PodPeer
+from netprobe.model.policy import PodPeer, Policy, PolicyRef
 from netprobe.simulate import CALICO, CILIUM, evaluate
 from netprobe.simulate.profile import Treatment
 from tests.semantics.stage import (
@@ -67,6 +67,14 @@ def test_counts_of_what_cannot_be_asked() -> None:
     assert (six.allow, six.deny, six.unknown) == (2, 0, 54)
     with pytest.raises(UsageError, match="the pods have addresses of both families: specify one"):
         evaluation.table(80)
+
+
+def test_counts_where_the_place_of_a_tier_is_not_known() -> None:
+    unplaced = Policy(PolicyRef("x", "q"), ingress=(), tier="gone")
+    evaluation = evaluate(replace(stage(unplaced), tiers_known=False), externals=[OUT])
+    counts = evaluation.table(80).counts()
+    # into each of the 4 pods of x: from 3 of x, 3 others, and from outside
+    assert (counts.allow, counts.deny, counts.unknown) == (56 - 4 * 7, 0, 4 * 7)
 
 
 def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from random import Random
@@ -117,13 +118,26 @@ def with_hashes(of: Cluster) -> Cluster:
     )
 
 
+def with_client_ports(of: Cluster) -> Cluster:
+    """The cluster with rules that match some of the ports that a client may have."""
+    some = (PortRange(TCP, 40000, 50000),)
+    late = tuple(Rule((PodPeer(Selector.of({"app": app})),), source_ports=some) for app in "bc")
+    a, b = (Subject(Selector.of({"app": app}), Selector()) for app in "ab")
+    policies = (
+        Policy(PolicyRef("x", "into"), a, ingress=late),
+        Policy(PolicyRef("x", "out-of"), b, egress=late),
+        Policy(PolicyRef("y", "out-of-y"), egress=(Rule(source_ports=some),)),
+    )
+    return replace(of, policies=(*of.policies, *policies))
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
-@pytest.mark.parametrize("hashes", [False, True], ids=["", "labels chosen later"])
+@pytest.mark.parametrize("changed", [replace, with_hashes, with_client_ports])
 def test_the_overview_counts_the_decisions(
-    seed: int, ports: tuple[tuple[int, Protocol], ...], hashes: bool
+    seed: int, ports: tuple[tuple[int, Protocol], ...], changed: Callable[[Cluster], Cluster]
 ) -> None:
-    of = with_hashes(cluster(seed, pods=14)) if hashes else cluster(seed, pods=14)
+    of = changed(cluster(seed, pods=14))
     sources = ["x/*", "y/p1*"] if seed % 3 == 0 else []
     all_pairs = AllPairs(read_question(of, ports=ports, sources=[s for s in sources if _matches(of, s)]))
     on_node = {ref for ref, pod in of.pods.items() if pod.host_network}
