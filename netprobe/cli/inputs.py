@@ -48,8 +48,8 @@ def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
     """Say what was skipped because it does not matter to the network."""
     counted = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if others:
-        files = "1 file that is" if len(others) == 1 else f"{len(others)} files that are"
-        counted.append(f"{files} no Kubernetes object")
+        several = f"{len(others)} files that are not Kubernetes objects"
+        counted.append(several if len(others) > 1 else "1 file that is not a Kubernetes object")
     if counted:
         hint = "; a suite is named without -f" if "ConnectivitySuite" in kinds else ""
         say(f"skipped: {', '.join(counted)}{hint}")
@@ -159,7 +159,7 @@ def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
 
 
 def live_objects(flags: ClusterFlags) -> Listed:
-    """What decides flows in the cluster that the flags name, or of the current context; ClusterError."""
+    """What decides flows in the cluster of the flags, or of the current context. Raises ClusterError."""
     from netprobe.cli.signals import run_async
     from netprobe.kube import live_objects as read
 

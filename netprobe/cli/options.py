@@ -38,7 +38,7 @@ class Flags:
 
 
 def _fields(record: type[Flags]) -> tuple[Field[Any], ...]:
-    return fields(record)  # type: ignore[arg-type] # Flags itself is no dataclass, its subclasses are
+    return fields(record)  # type: ignore[arg-type] # Flags itself is not a dataclass, its subclasses are
 
 
 def _parameter(kind: Callable[..., click.Parameter], names: tuple[str, ...], **more: Any) -> Any:

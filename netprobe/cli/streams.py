@@ -49,7 +49,7 @@ def silence() -> None:
 
 
 def flush() -> None:
-    """Write what is left in standard output. A reader that has gone wants no more, and that is no error."""
+    """Write what is left in standard output. A reader that has gone away is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -146,7 +146,7 @@ class Baseline:
         if self.folder is not None:
             try:
                 history.save(self.folder, now)
-            except NetprobeError as error:  # the results are reported all the same
+            except NetprobeError as error:  # the results are still reported
                 results = replace(results, problems=(*results.problems, str(error)))
         before = baseline or past
         changes = history.changes(before, now) if before else None

@@ -165,7 +165,7 @@ class Runner:
         asked: Mapping[str, Sequence[Cell]],
     ) -> None:
         loop = asyncio.get_running_loop()
-        troubles = 0  # in a row: a single failing case is no reason to give up, several are
+        troubles = 0  # in a row: a single failing case does not mean giving up, several are
         while queue:
             number, case = queue.popleft()
             begun = loop.time()

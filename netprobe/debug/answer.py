@@ -145,6 +145,6 @@ def _cause(name: str, cause: Cause) -> dict[str, Any]:
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    """In the shape of every `fix`; without changes if it is no change of policies or labels."""
+    """In the shape of every `fix`; without changes if it does not change policies or labels."""
     nothing = {"also_opens": [], "also_closes": [], "also_opens_count": 0, "also_closes_count": 0}
     return fix_document(fix.suggestion) or {"summary": fix.summary, "changes": [], **nothing}

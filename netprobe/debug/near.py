@@ -14,7 +14,7 @@ from netprobe.model.policy import NETWORK_POLICY, Direction, PodPeer, Policy, Po
 from netprobe.simulate import Simulator
 
 ALIKE: Final = 0.6
-"""How similar two values of a label are, from 0 to 1, if one is taken for a typing mistake of the other."""
+"""How similar two values of a label are, from 0 to 1, for one to count as a typo of the other."""
 
 DNS: Final = 53
 

@@ -124,7 +124,7 @@ def _untranslated(simulator: Simulator, flow: Flow) -> str | None:
     if not targets or flow.port in targets:
         return None
     return (
-        f"{flow.destination} is headless, so that its port {flow.port} is not translated to {targets[0]}: "
+        f"{flow.destination} is headless, so its port {flow.port} is not translated to {targets[0]}: "
         f"connect to port {targets[0]}"
     )
 

@@ -223,7 +223,7 @@ class Cells:
             yield from (end for end in own if policy.subject.pods.matches(end.labels))
 
     def _peers(self, policy: Policy, rule: Rule) -> Iterable[Alike]:
-        """Ends that a rule's peers may match; more than do, where that is not easy to tell."""
+        """Ends that a rule's peers may match: a superset where the exact set is expensive to find."""
         return dict.fromkeys(end for peer in rule.peers for end in self._of_peer(policy, peer))
 
     def _of_peer(self, policy: Policy, peer: Peer) -> Iterator[Alike]:

@@ -145,7 +145,7 @@ class World:
             case Apply(obj):
                 kind_ = kind_of(str(obj.get("apiVersion")), str(obj.get("kind")))
                 if kind_ is None:
-                    raise ValueError(f"{obj.get('kind')} is no policy")
+                    raise ValueError(f"{obj.get('kind')} is not a policy")
                 made = kind_.policy(obj)
                 delta.policies[made.ref] = made
                 delta.sources[made.kind, str(made.ref)] = Source(obj)

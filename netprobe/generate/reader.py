@@ -76,7 +76,9 @@ class DemandReader:
                 for backend in behind:
                     place = self.space.of.get(backend.end) if isinstance(backend.end, PodRef) else None
                     if place is None:
-                        self._refuse(demanded, share.row, f"its endpoint {backend.end} is no declared host")
+                        self._refuse(
+                            demanded, share.row, f"its endpoint {backend.end} is not a declared host"
+                        )
                         continue
                     if share.verdict is Verdict.DENY and sources >> place & 1:
                         own = Flow(backend.end, service, column.port, column.protocol, family, Via.SERVICE)

@@ -145,7 +145,7 @@ def revise(
 
 
 def _others(cluster: Cluster) -> list[Record]:
-    """The records that are no policies: tiers, sets, and objects that are not simulated."""
+    """The records that are not policies: tiers, sets, and objects that are not simulated."""
     tiers = (tier for tier in cluster.tiers if tier not in STANDARD_TIERS)
     return [*tiers, *cluster.network_sets, *cluster.unsimulated]
 

@@ -65,7 +65,7 @@ class Programs:
     async def run(
         self, *command: str, deadline_s: float, stdin: bytes = b"", quiet: bool = False
     ) -> ProgramResult:
-        """Run a program; with `quiet` its messages are no progress. KindError at the deadline.
+        """Run a program; with `quiet` its messages are not progress. KindError at the deadline.
 
         When this is cancelled, and at the deadline, the program is terminated and waited for.
         """

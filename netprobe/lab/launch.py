@@ -43,7 +43,7 @@ class Lab:
     _hold: int | None = field(default=None, repr=False)
 
     def stop(self) -> None:
-        """End the lab and return when nothing of it is left; a lab that has already ended is no error."""
+        """End the lab and return when nothing of it is left; a lab that has already ended is not an error."""
         if self._hold is not None:
             os.close(self._hold)
             self._hold = None

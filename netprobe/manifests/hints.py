@@ -128,7 +128,7 @@ def _wrong_type(error: FieldError, path: str, value: Any, origin: Origin) -> str
 
 
 def _unquoted(written: str | None) -> str:
-    """Why text without quotes is no string."""
+    """Why text without quotes is not a string."""
     value = resolve(written) if written else None
     if written is None or value is None or isinstance(value, str):
         return ""

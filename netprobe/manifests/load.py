@@ -50,7 +50,7 @@ class Loaded:
     """The cluster that was read, and what was skipped.
 
     `skipped` counts by kind the objects that do not matter to the network, `not_simulated` policies of other
-    kinds. `others` are files of folders that are no Kubernetes objects.
+    kinds. `others` are files of folders that are not Kubernetes objects.
     """
 
     cluster: Cluster

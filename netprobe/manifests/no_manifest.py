@@ -1,4 +1,4 @@
-"""Text that is no manifest: templates, with the program that fills them in, and kubectl's output for people.
+"""Text that is not a manifest: templates, with the program that fills them in, and kubectl's tables.
 
 Many templates are valid YAML, and many manifests have such marks in a script or an annotation. So a mark
 alone decides nothing: text with one is a template if it is not YAML, or its object cannot be understood.

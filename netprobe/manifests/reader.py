@@ -57,7 +57,7 @@ class Reader:
 
     `skipped` counts by kind the objects that do not matter to the network, `not_simulated` those that decide
     flows and are skipped too, policies of other kinds, and `unsimulated` has them. `others` are files of
-    folders with something that is no Kubernetes object. `templates` are skipped charts and templates, each
+    folders with something that is not a Kubernetes object. `templates` are skipped charts and templates, each
     with its place; `removed` are objects whose apiVersion no server has any more. `overlays` are folders
     whose files Kustomize changes. `kept` are the skipped objects of the kinds in `keeps`.
     """
@@ -170,10 +170,10 @@ class Reader:
             self.others[place.file] = None
 
     def _is_complete(self, document: Document, place: _Place) -> bool:
-        """Whether an object is no template and has no key twice; if it is not, the reason is collected."""
+        """Whether an object is not a template and has no duplicate key; otherwise the reason is collected."""
         duplicates = place.duplicates()
         self.problems += duplicates
-        # what a server has stored is no template, and marks are common in its scripts
+        # what a server has stored is not a template, and marks are common in its scripts
         stored = "uid" in (document.object.get("metadata") or ())
         mark = None if duplicates or stored else no_manifest.mark(place.text())
         if mark is None or _is_understood(document):

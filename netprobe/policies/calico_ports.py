@@ -108,7 +108,7 @@ def _port(checks: Checks, value: Any, path: str) -> tuple[int, int] | str | None
 def destination_ports(
     protocol: AnyProtocol | None, not_protocol: AnyProtocol | None, ports: PortList
 ) -> tuple[Port, ...]:
-    """What a rule matches of protocols and ports; an OtherProtocol if it is no protocol of ours."""
+    """The protocols and ports that a rule matches; an OtherProtocol if netprobe does not know it."""
     if isinstance(protocol, OtherProtocol):
         return (protocol,)
     wanted = [protocol] if protocol is not None else list(Protocol)

@@ -2,7 +2,7 @@
 
 They are those of network-policy-api v0.3.0 (v1beta1 and v1alpha2, which are the same; the experimental
 channel) and v0.1.7 (v1alpha1: AdminNetworkPolicy and the only BaselineAdminNetworkPolicy, "default"). A
-definition knows no label syntax; a selector that no implementation could use is an error all the same.
+definition knows no label syntax; a selector that no implementation could use is still an error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WITHOUT_NAMES = ("networks", "nodes", "domainNames")
 
 
 def _network(text: str) -> Network | None:
-    """A network as the CEL function isCIDR takes it: one spelling an address, no zone, not IPv4-mapped."""
+    """A network as the CEL function isCIDR takes it: one spelling per address, no zone, not IPv4-mapped."""
     if not _CIDR.fullmatch(text):
         return None
     try:

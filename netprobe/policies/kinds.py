@@ -99,7 +99,7 @@ class PolicyKind:
         found = self.record(obj)
         if isinstance(found, Policy):
             return found
-        raise ValueError(f"a {self.kind} that is no policy")
+        raise ValueError(f"a {self.kind} that is not a policy")
 
 
 NETWORK_POLICY = PolicyKind(

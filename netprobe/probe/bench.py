@@ -246,7 +246,7 @@ class Bench(ABC):
         )
 
     async def _create_pod(self, obj: Object) -> Object:
-        """Create a pod, tried again if a moment later it may be accepted.
+        """Create a pod; retry if it may be accepted a moment later.
 
         A new namespace has no service account yet, or a quota that is not counted; a pod of the same name is
         still being removed. If a quota or a LimitRange refuses it, one more try requests less.

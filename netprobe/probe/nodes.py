@@ -13,7 +13,7 @@ from netprobe.model.text import listed
 from netprobe.probe.api import ClusterAPI
 
 LOOK_S: Final = 1.0
-"""How often starting nodes are looked at."""
+"""How often starting nodes are checked."""
 
 YOUNG: Final = timedelta(minutes=10)
 """How long a node may take to start: one that changed its state longer ago is not waited for."""

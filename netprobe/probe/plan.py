@@ -164,7 +164,7 @@ def make(
 def routes(plan: ProbePlan, nodes: Mapping[End, str]) -> dict[Flow, tuple[frozenset[str], int]]:
     """The nodes of both ends, and the address family, of each flow of which they are known.
 
-    `nodes`: those of ends that are no stations. In both directions it is the same route: answers travel too.
+    `nodes`: those of ends that are not stations. In both directions it is the same route: answers travel too.
     """
     known = {station.end: station.node for station, _ in plan.of.values() if station.node}
     found = {}

@@ -44,7 +44,7 @@ def step(moments: Sequence[SimulatedMoment], number: int, observed: Observed) ->
 
 
 def advisor(moments: Sequence[SimulatedMoment], number: int) -> Advisor:
-    """What finds changes for one moment that break nothing that is declared at any."""
+    """Finds changes for one moment that keep every declared flow at all moments."""
     others = (other for other in moments if other is not moments[number])
     return Advisor(
         moments[number].simulator,
@@ -59,7 +59,7 @@ def advisor_of(suite: Suite | None, live: Cluster | None, profile: Profile, step
         return Advisor(Simulator(live or Cluster(), profile))
     try:
         found = suite.moments(live)
-    except InputError:  # rows that name nothing here: the policies can be explained all the same
+    except InputError:  # rows that name nothing here: the policies can still be explained
         return Advisor(Simulator(suite.cluster(live, step), profile), None, suite.externals)
     simulators = [(Simulator(moment.cluster, profile), moment.declaration) for moment in found]
     simulator, declaration = simulators.pop(step)

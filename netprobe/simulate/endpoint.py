@@ -183,7 +183,7 @@ class Directory:
         )
 
     def same_node(self, one: Endpoint, other: Endpoint) -> bool:
-        """Whether `one`, a pod, runs on the node that `other` is, or is an address of."""
+        """Whether the pod `one` runs on the node that `other` is, or whose address it is."""
         return one.pod is not None and one.pod.ref in self.pods_on(other)
 
 

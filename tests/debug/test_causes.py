@@ -42,7 +42,7 @@ CAUSES = {
     "no-listener": ("no-listener", "port 6379 of T-shop/cache", ""),
     "no-listener-loopback": ("no-listener", "loopback address only (127.0.0.1)", "on all addresses"),
     "some-backends": ("some-backends", "1 of 2 backends refuse", "T-shop/cache-1"),
-    "not-enforced": ("not-enforced", "packets pass all the same", "agent"),
+    "not-enforced": ("not-enforced", "packets pass anyway", "agent"),
     "host-network": ("host-network", "T-shop/agent is on its node's network", "ipBlock"),
     "outside-silent": ("outside-silent", "203.0.113.99 does not answer", "outside"),
     "source-not-running": ("source-not-running", "T-shop/batch does not run", "describe pod"),

@@ -20,7 +20,7 @@ def find(evidence: Evidence) -> Cause | None:
         return None
     leg = passing[0]
     policies = listed(dict.fromkeys(denial.policies for denial in leg.denials))
-    text = f"{policies} denies {leg.port} from {evidence.source} to {leg.end}, and packets pass all the same"
+    text = f"{policies} denies {leg.port} from {evidence.source} to {leg.end}, but packets pass anyway"
     canaries = [canary for canary in evidence.packets.canaries if canary.in_force is not None]
     open_nodes = [canary.node for canary in canaries if canary.in_force is False]
     nodes = dict.fromkeys(evidence.deciding_node(leg, denial) for denial in leg.denials)

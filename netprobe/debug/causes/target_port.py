@@ -58,5 +58,5 @@ def _served(evidence: Evidence, leg: Leg) -> Fix | None:
     """Use another port, if the pod was seen to serve one."""
     for one in evidence.packets.all(Aim.OTHER_PORT) if evidence.packets else ():
         if str(one.flow.destination) == leg.end and one.connected:
-            return Fix(f"lead the Service to port {one.flow.port}, which {leg.end} accepts")
+            return Fix(f"point the Service at port {one.flow.port}, which {leg.end} accepts")
     return None

@@ -204,7 +204,7 @@ def delete_blackhole(channel: Channel, version: int, network: str) -> None:
 
 
 def delete_links(outside: Channel, indexes: Sequence[int]) -> None:
-    """Delete links, with both ends and their routes; a link that is gone is no error.
+    """Delete links, with both ends and their routes; a link that is gone is not an error.
 
     They are deleted as a group in one message: the kernel waits some hundredths of a second for each deletion
     message.

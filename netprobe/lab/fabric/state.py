@@ -131,7 +131,7 @@ class Fabric(Protocol):
         """Bring the link up and start the servers. LabError if a port of a shared network is taken."""
 
     async def remove(self, ref: PodRef) -> None:
-        """Remove processes, then link, then namespace. An unknown pod is no error."""
+        """Remove processes, then link, then namespace. An unknown pod is not an error."""
 
     async def exec(
         self, ref: PodRef, argv: Sequence[str], *, stdin: bool = False, tty: bool = False

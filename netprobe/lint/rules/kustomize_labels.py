@@ -1,4 +1,4 @@
-"""Labels of the own pods in a peer of another namespace, as Kustomize puts them there.
+"""Labels of the policy's own pods in a peer of another namespace, as Kustomize adds them.
 
 `commonLabels`, and `labels` with `includeSelectors`, add labels to every selector of a policy, peers
 included. Pods of another namespace, such as an ingress controller, do not have the labels of this

@@ -86,7 +86,7 @@ def _not_checked(selector: Selector) -> bool:
 
 
 def _explained(view: View, namespaces: list[str], selector: Selector) -> bool:
-    """Whether pods may match that are not there, or template-labels says why none does."""
+    """Whether pods that are not in the input may match, or template-labels reports why none does."""
     return view.may_select(namespaces, selector) or bool(mislabelled(view, namespaces, selector))
 
 

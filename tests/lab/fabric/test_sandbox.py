@@ -236,7 +236,7 @@ async def test_a_fork_bomb_fills_its_own_pod_alone_and_goes_with_it(network: Lab
     await network.remove(other)
     assert await daemon.wait() == 137
     assert not any("sleep\x00100" in text for text in _command_lines())
-    await network.remove(POD)  # twice is no error
+    await network.remove(POD)  # twice is not an error
 
 
 def _command_lines() -> list[str]:
