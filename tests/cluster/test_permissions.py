@@ -27,7 +27,7 @@ from netprobe.probe.permission import (
     Permission,
 )
 from tests.cluster.account import Account, account, kubectl, published, without
-from tests.run.netprobe import EXAMPLES, Ended, called, netprobe
+from tests.run.netprobe import EXAMPLES, Ended, netprobe
 from tests.run.requests import Request, requests
 
 __all__ = ["requests"]  # a fixture
@@ -155,9 +155,7 @@ Run: TypeAlias = Callable[..., Ended]
 
 
 @pytest.fixture
-def run(
-    workloads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Run:
+def run(workloads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs one of `COMMANDS` with a kubeconfig, in this process."""
     suite_with_steps(tmp_path, workloads)
     (tmp_path / "in-place.yaml").write_text(IN_PLACE_SUITE.replace("NAME", workloads))
@@ -165,7 +163,7 @@ def run(
 
     def run(name: str, kubeconfig: str | Path, *more: str) -> Ended:
         words = [word.replace("NAME", workloads) for word in COMMANDS[name].arguments]
-        return called(capfd, *words, *more, "--kubeconfig", kubeconfig)
+        return netprobe(*words, *more, "--kubeconfig", kubeconfig)
 
     return run
 

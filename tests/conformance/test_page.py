@@ -20,12 +20,9 @@ from tests.browser import CHROMIUM, browser
 from tests.conformance.samples import (
     CASE,
     FAILED,
-    FLAKY,
     PASSED,
     SKIPPED,
     START,
-    UNKNOWN,
-    UNSCORED,
     WRONG,
     report,
     result,
@@ -34,7 +31,6 @@ from tests.conformance.samples import (
 HOSTILE = '</script><img src=x onerror="document.title=1">\u202e'
 OTHER = next(case for case in builtin() if case.name == "a named UDP port")
 LONG = next(case for case in builtin() if case.name == "labels as long as the API allows, of namespaces")
-EVERY = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED, result(OTHER))
 NIGHTS = tuple(
     PastRun(
         START - dt.timedelta(days=days),

@@ -10,7 +10,7 @@ import pytest
 from netprobe.debug.ephemeral import read_listeners
 from netprobe.debug.packets import resolved
 from tests.debug.faults import FOLDER
-from tests.run.netprobe import Ended, called
+from tests.run.netprobe import Ended, netprobe
 
 FORMS = [
     # FROM, TO and the port -> the source, what the traffic ends at, and its port
@@ -28,18 +28,16 @@ FORMS = [
 ]
 
 
-def offline(output: pytest.CaptureFixture[str], *arguments: object, files: tuple[str, ...] = ()) -> Ended:
+def offline(*arguments: object, files: tuple[str, ...] = ()) -> Ended:
     paths = [word for name in ("shop", *files) for word in ("-f", FOLDER / f"{name}.yaml")]
-    return called(output, "debug", *arguments, *paths)
+    return netprobe("debug", *arguments, *paths)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form[0]} to {form[1]}")
-def test_a_form(
-    capsys: pytest.CaptureFixture[str], form: tuple[str, str, int | None, str | None, list[str]]
-) -> None:
+def test_a_form(form: tuple[str, str, int | None, str | None, list[str]]) -> None:
     source, destination, port, pod, ends = form
     more = ["--port", port] if port else []
-    ended = offline(capsys, source, destination, *more, "-o", "json")
+    ended = offline(source, destination, *more, "-o", "json")
     answer = json.loads(ended.out)
     steps = {step["name"]: step for step in answer["steps"]}
     assert steps["source"]["evidence"].get("pod") == pod
@@ -66,15 +64,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_unusable_input(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str) -> None:
-    ended = offline(capsys, *arguments)
+def test_unusable_input(arguments: tuple[str, ...], message: str) -> None:
+    ended = offline(*arguments)
     assert ended.status == 2
     assert message in ended.err
     assert ended.out == ""
 
 
-def test_without_a_cluster_it_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    ended = called(capsys, "debug", "shop/web", "svc:shop/db")
+def test_without_a_cluster_it_says_what_is_missing() -> None:
+    ended = netprobe("debug", "shop/web", "svc:shop/db")
     assert ended.status == 2
     assert "no cluster given: use --context, --kubeconfig or --lab, or -f for manifests" in ended.err
 
@@ -93,18 +91,17 @@ READ = [
 
 @pytest.mark.parametrize(("files", "arguments", "causes"), READ)
 def test_causes_that_manifests_show(
-    capsys: pytest.CaptureFixture[str],
     files: tuple[str, ...],
     arguments: tuple[object, ...],
     causes: list[str],
 ) -> None:
-    ended = offline(capsys, *arguments, "-o", "json", files=files)
+    ended = offline(*arguments, "-o", "json", files=files)
     assert [one["cause"] for one in json.loads(ended.out)["causes"]] == causes
     assert ended.status == (1 if causes else 3)
 
 
-def test_the_text_names_the_cause_the_fix_and_what_was_not_done(capsys: pytest.CaptureFixture[str]) -> None:
-    ended = offline(capsys, "shop/web", "svc:shop/db", files=("ingress-policy",))
+def test_the_text_names_the_cause_the_fix_and_what_was_not_done() -> None:
+    ended = offline("shop/web", "svc:shop/db", files=("ingress-policy",))
     lines = ended.out.splitlines()
     assert [line.split()[1] for line in lines[:7]] == [
         "source", "name", "service", "listener", "policies", "packets", "path",
@@ -131,10 +128,10 @@ spec: {selector: {app: api}, ports: [{port: 80}]}
 """
 
 
-def test_a_service_of_an_idle_workload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_service_of_an_idle_workload(tmp_path: Path) -> None:
     path = tmp_path / "idle.yaml"
     path.write_text(IDLE)
-    ended = offline(capsys, "shop/web", "svc:shop/api", "-f", path)
+    ended = offline("shop/web", "svc:shop/api", "-f", path)
     assert "Deployment shop/api, whose pods it would match, has none" in ended.out
     assert ended.status == 1
 

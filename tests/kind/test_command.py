@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import yaml
 
 from netprobe.kind import CALICO
 from tests.kind.conftest import MANIFEST, Machine
-from tests.run.netprobe import called
+from tests.run.netprobe import netprobe
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,17 +19,15 @@ def test_the_configuration_of_the_cluster() -> None:
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
 
 
-def test_the_images_to_bring_are_known_without_internet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ended = called(capsys, "kind", "up", "--print-images")
+def test_the_images_to_bring_are_known_without_internet(tmp_path: Path) -> None:
+    ended = netprobe("kind", "up", "--print-images")
     assert ended.out.split() == [*CALICO.images, "docker.io/library/alpine:3.20"]
     page = (ROOT / "docs" / "kind.md").read_text()
     assert "\n".join(CALICO.images) in page
     assert CALICO.url in page
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
-    ended = called(capsys, "kind", "up", "--print-images", "--manifest", path, "--registry", "m.example")
+    ended = netprobe("kind", "up", "--print-images", "--manifest", path, "--registry", "m.example")
     assert ended.out.split() == [
         "m.example/calico/cni:v1",
         "m.example/calico/node:v1",
@@ -38,29 +35,25 @@ def test_the_images_to_bring_are_known_without_internet(
     ]
 
 
-def test_up_ends_in_doctor_by_the_cluster_s_own_context(
-    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_up_ends_in_doctor_by_the_cluster_s_own_context(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("{apiVersion: v1, kind: Config, contexts: [], clusters: [], users: []}")
-    ended = called(capsys, "kind", "up", "--manifest", path, "--kubeconfig", kubeconfig)
+    ended = netprobe("kind", "up", "--manifest", path, "--kubeconfig", kubeconfig)
     assert machine.calls[-1].endswith("apply --server-side --force-conflicts -f -")
     assert "use it with netprobe run SUITE --context kind-netprobe" in ended.err
     assert "'kind-netprobe'" in ended.err, "doctor needs the context, which the fake kind did not write"
     assert ended.status == 2
-    gone = called(capsys, "kind", "down", "--kubeconfig", kubeconfig)
+    gone = netprobe("kind", "down", "--kubeconfig", kubeconfig)
     assert (gone.status, "removed the kind cluster netprobe" in gone.err) == (0, True)
-    assert "there is no kind cluster netprobe" in called(capsys, "kind", "down").err
+    assert "there is no kind cluster netprobe" in netprobe("kind", "down").err
 
 
-def test_a_failure_is_a_sentence_and_status_3(
-    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_is_a_sentence_and_status_3(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "plugin.yaml"
     path.write_text(MANIFEST)
     machine.create = "fails"
-    ended = called(capsys, "kind", "up", "--manifest", path)
+    ended = netprobe("kind", "up", "--manifest", path)
     assert ended.status == 3
     assert "netprobe: cannot create the kind cluster netprobe: ERROR: failed" in ended.err

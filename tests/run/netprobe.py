@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
 from netprobe.cli import main
 from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
@@ -60,12 +58,6 @@ def netprobe(*arguments: object) -> Ended:
         status = main(list(map(str, arguments)))
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Ended(status, *texts)
-
-
-def called(output: pytest.CaptureFixture[str], *arguments: object) -> Ended:
-    """Run netprobe in this process, which is quicker and enough if nothing is interrupted."""
-    status = main(list(map(str, arguments)))
-    return Ended(status, *output.readouterr())
 
 
 @contextmanager

@@ -13,16 +13,13 @@ from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.surroundings import PodState
 from netprobe.probe.plan import Station, Unplaced
-from netprobe.run.cover import cover
-from netprobe.run.in_place_plan import InPlacePlan, plan
 from netprobe.run.moment import joined_families, rows_by_family
 from netprobe.run.route import NAMED, Route
-from netprobe.simulate import CALICO, Simulator
+from netprobe.simulate import Simulator
 from tests.probe.fake import FakeCluster
-from tests.run.crowd import crowd, only_ready
-from tests.run.test_in_place_plan import TO_DB, with_service
+from tests.run.crowd import crowd
+from tests.run.test_in_place_plan import TO_DB, here, with_service
 
 WEB, DB = PodRef("shop", "web-0"), PodRef("shop", "db-1")
 FLOW = Flow(WEB, DB, 80)
@@ -80,16 +77,6 @@ def test_one_row_where_nothing_distinguishes_them(
     assert saw[next(iter(said))] is CONNECTED
 
 
-def here(cluster: Cluster, flow: Flow) -> InPlacePlan:
-    chosen = cover(cluster, None, CALICO, only_ready)
-    standings = {
-        ref: PodState(str(ref), tuple(map(str, pod.addresses)), frozenset({80}))
-        for ref, pod in cluster.pods.items()
-    }
-    declared = Matrix([(flow, Verdict.ALLOW)])
-    return plan(cluster, Simulator(cluster), chosen, declared, standings, run="r1", ways=(Via.DNS,))
-
-
 @pytest.mark.parametrize(
     ("addresses", "host"),
     [
@@ -103,7 +90,7 @@ def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | N
         ref: replace(one, addresses=tuple(map(ip_address, addresses)))
         for ref, one in cluster.services.items()
     }
-    found = here(replace(cluster, services=services), TO_DB)
+    found = here(replace(cluster, services=services), TO_DB, ways=(Via.DNS,))
     bench = GuestWorkbench(FakeCluster(), found.guests, run="r1")
     bench.stations = {
         WEB: Station(WEB, "shop", "shadow", "probe", tuple(map(ip_address, ("10.0.9.9", "fd00::99"))))
@@ -113,13 +100,13 @@ def test_a_row_of_one_family_by_a_name(addresses: tuple[str, ...], host: str | N
 
 
 def test_readiness_proves_the_family_that_the_kubelet_asks_in() -> None:
-    found = here(dual(crowd()), FLOW)
+    found = here(dual(crowd()), FLOW, ways=(Via.DNS,))
     assert {flow.family: found.listener(flow) for flow in found.simulated} == {4: "readiness", 6: None}
     proof = found.other_family(V6)
     assert proof is not None
     assert "over IPv6 on that port would prove it" in proof
     assert found.other_family(V4) is None
-    by_service = here(dual(with_service(None)), TO_DB)
+    by_service = here(dual(with_service(None)), TO_DB, ways=(Via.DNS,))
     assert {(flow.via, flow.family): by_service.listener(flow) for flow in by_service.simulated} == {
         (Via.SERVICE, 4): "readiness",
         (Via.SERVICE, 6): None,

@@ -76,15 +76,6 @@ def test_an_endpoint_more_touches_its_service_alone() -> None:
     ]
 
 
-def test_the_last_service_takes_everything_with_it() -> None:
-    text = nft_table.update(TABLE, rules([WEB], BOTH), rules([], []))
-    none = rules([], [])
-    assert (none.chains, none.maps) == ({}, {})
-    assert {found.elements for found in none.sets.values()} == {frozenset()}
-    kinds = [" ".join(line.split()[:2]) for line in text.splitlines()]
-    assert list(dict.fromkeys(kinds)) == ["delete element", "flush chain", "delete chain"]
-
-
 async def resolve(
     world: World, source: str, server: str, name: str, *, kind: str, protocol: str
 ) -> list[str]:
