@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -11,9 +13,9 @@ import yaml
 from netprobe.errors import UsageError
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Flow, PodRef, Protocol
+from netprobe.model.flow import External, Flow, PodRef, Protocol
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import AllPairs, Simulator, ends, flow, read_question
+from netprobe.simulate import AllPairs, Simulator, ends, flow, named_flows, port_numbers, read_question
 
 TEXT = """
 {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db, namespace: a}, spec: {replicas: 2, template: {
@@ -107,6 +109,53 @@ def test_a_port_by_name_is_that_of_each_destination() -> None:
     assert found == {("a/own", 8080), ("a/web", 80)}
     with pytest.raises(UsageError, match="did you mean http"):
         read_question(cluster(), ports=[("htp", Protocol.TCP)])
+
+
+HTTP, OFFICE = ("http", Protocol.TCP), External(ip_address("203.0.113.9"), "office")
+NAMED = [  # source, destination, port, the flows that they stand for
+    ("a/own", "a/web", None, ["a/own -> a/web 80/TCP"]),
+    ("a/own", "a/web", (81, Protocol.TCP), ["a/own -> a/web 81/TCP"]),
+    ("a/db", "a/db", None, ["a/db-0 -> a/db-1 5432/TCP", "a/db-1 -> a/db-0 5432/TCP"]),
+    ("a/web", "a/web", None, ["a/web -> a/web 80/TCP"]),
+    ("a/own", "a/db", None, ["a/own -> a/db-0 5432/TCP", "a/own -> a/db-1 5432/TCP"]),
+    ("a/db-0", "a/*", HTTP, ["a/db-0 -> a/own 8080/TCP", "a/db-0 -> a/web 80/TCP"]),
+    ("office", "a/web", None, ["office -> a/web 80/TCP"]),
+    ("203.0.113.9", "a/web", None, ["office -> a/web 80/TCP"]),
+]
+
+
+@pytest.mark.parametrize(("source", "destination", "port", "expected"), NAMED)
+def test_what_two_names_stand_for(
+    source: str, destination: str, port: tuple[int | str, Protocol] | None, expected: list[str]
+) -> None:
+    assert [str(one) for one in named_flows(cluster(), source, destination, port, [OFFICE])] == expected
+
+
+NO_PORT = "no destination has a port of that name"
+MISNAMED = [
+    ("a/own", "svc:a/hand", None, "no port given: svc:a/hand declares 443/TCP, 80/TCP; name one"),
+    ("a/own", "office", None, "no port given: office declares no port; name one"),
+    ("b/zzzzz", "a/web", None, "b/zzzzz: no such pod; NAMESPACE/POD, svc:NAMESPACE/SERVICE or an address"),
+    ("a/dbb", "a/web", None, "a/dbb: no such pod; did you mean a/db?"),
+    ("a/own", "svc:a/hnd", None, "svc:a/hnd: no such Service; did you mean svc:a/hand?"),
+    ("svc:a/hand", "a/web", None, "svc:a/hand: connections come from pods, not from Services"),
+    ("a/own", "a/web", ("htp", Protocol.TCP), f"a/web: {NO_PORT}; did you mean http?"),
+    ("a/own", "a/web", ("other", Protocol.TCP), f"a/web: {NO_PORT}; the names are http"),
+    ("a/own", "office", HTTP, f"office: {NO_PORT}; the names are none"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "destination", "port", "message"), MISNAMED)
+def test_names_that_stand_for_nothing(
+    source: str, destination: str, port: tuple[int | str, Protocol] | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        named_flows(cluster(), source, destination, port, [OFFICE])
+
+
+def test_ports_by_number() -> None:
+    expected = ((8080, Protocol.TCP), (80, Protocol.TCP), (9, Protocol.TCP))
+    assert port_numbers(cluster(), [HTTP, (80, Protocol.TCP), (9, Protocol.TCP)]) == expected
 
 
 def peers(*hashes: str) -> str:
