@@ -17,9 +17,7 @@ import yaml
 from netprobe.policies.kinds import NOT_SIMULATED
 from netprobe.probe.permission import (
     CONFORMANCE,
-    COPY_ACCOUNTS,
     DEBUG,
-    EPHEMERAL,
     FIXTURE,
     IN_PLACE,
     READ_POLICIES,
@@ -181,14 +179,6 @@ def granted(*files: str) -> set[Request]:
 
 def triples(permissions: tuple[Permission, ...]) -> set[Request]:
     return {(p.group, p.resource, p.verb) for p in permissions}
-
-
-def test_the_roles_are_the_lists() -> None:
-    assert granted("fixture.yaml") == triples(FIXTURE)
-    assert granted("in-place.yaml") <= triples((*IN_PLACE, COPY_ACCOUNTS))
-    assert granted("fixture.yaml", "in-place.yaml") >= triples(IN_PLACE)
-    assert {one for one in granted("debug.yaml") if one[1] != "*"} == triples(DEBUG)
-    assert granted("debug-ephemeral.yaml") == triples(EPHEMERAL)
 
 
 @pytest.mark.parametrize("name", ["run", "in place", "debug"])

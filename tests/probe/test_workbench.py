@@ -13,7 +13,7 @@ from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.objects import Object
 from netprobe.probe import Deadlines, Fixture, PodOptions, Workbench, run_objects
-from netprobe.probe.run_objects import RUN, run_namespace
+from netprobe.probe.run_objects import RUN
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster
 
@@ -82,20 +82,6 @@ def test_a_namespace_that_exists_is_neither_used_nor_deleted(labels: dict[str, s
     with pytest.raises(ConflictError, match=sentence):
         entered(cluster)
     assert set(cluster.objects) == {("Namespace", None, "shop")}
-
-
-def test_a_namespace_of_a_living_run_is_named_with_that_run() -> None:
-    cluster = FakeCluster()
-
-    async def run() -> None:
-        async with Workbench(cluster, FIXTURE, run="first"):
-            with pytest.raises(ConflictError, match="in use by run first, which is alive"):
-                async with Workbench(cluster, FIXTURE, run="second"):
-                    raise AssertionError("entered")
-            assert ("Pod", "shop", "web") in cluster.objects, "the first run is not disturbed"
-            assert ("Namespace", None, run_namespace("second")) not in cluster.objects
-
-    virtually(run())
 
 
 def test_a_namespace_that_is_being_removed_is_waited_for() -> None:

@@ -11,12 +11,10 @@ import pytest
 from netprobe.cli import main
 from netprobe.doctor import deny_all
 from netprobe.lab import Lab
-from netprobe.model.objects import Object
 from netprobe.policies.kinds import NOT_SIMULATED
 from netprobe.probe import permission
-from netprobe.probe.permission import READ_POLICIES, Permission
-from tests.cluster.account import published
-from tests.cluster.test_permissions import suite_with_steps
+from netprobe.probe.permission import COPY_ACCOUNTS, DEBUG, EPHEMERAL, FIXTURE, IN_PLACE, READ_POLICIES
+from tests.cluster.test_permissions import granted, suite_with_steps, triples
 from tests.run.netprobe import kubectl
 from tests.run.requests import Request, requests
 
@@ -95,18 +93,6 @@ def _one_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deny_all, "ROUNDS", 1)
 
 
-def granted(*files: str, more: tuple[Permission, ...] = ()) -> set[Request]:
-    """What the roles in files of manifests/rbac/ allow."""
-    rules: list[Object] = [rule for doc in published(*files) for rule in doc.get("rules") or ()]
-    return {(p.group, p.resource, p.verb) for p in more} | {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-
-
 def optional_lists(found: set[Request]) -> set[Request]:
     """Lists that a run may be refused, and then reports or does without."""
     optional = {p.resource for p in READ_POLICIES} | {kind.plural for kind in NOT_SIMULATED}
@@ -165,8 +151,13 @@ def test_next_to_the_workloads_of_others(
         assert ("", "serviceaccounts", "create") in requests
 
 
-def test_the_lists_that_are_checked_before_a_run_are_granted() -> None:
+def test_the_roles_are_the_lists_that_are_checked_before_a_run() -> None:
+    assert granted("fixture.yaml") == triples(FIXTURE)
+    assert granted("in-place.yaml") <= triples((*IN_PLACE, COPY_ACCOUNTS))
+    assert granted("fixture.yaml", "in-place.yaml") >= triples(IN_PLACE)
+    assert {one for one in granted("debug.yaml") if one[1] != "*"} == triples(DEBUG)
+    assert granted("debug-ephemeral.yaml") == triples(EPHEMERAL)
     for file, wanted in permission.FILES.items():
         names = [Path(file).name]
         names = ["fixture.yaml", *names] if "in-place" in file else names
-        assert {(p.group, p.resource, p.verb) for p in wanted} <= granted(*names), file
+        assert triples(wanted) <= granted(*names), file
