@@ -50,28 +50,25 @@ class Checkout:
         for name, text in (("gh", GH), ("netprobe", f'#!/bin/sh\nexec {sys.executable} -m netprobe "$@"\n')):
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
-        files = {name: str(self.runner / name.lower()) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        environment = (
-            os.environ
-            | files
-            | {
-                "PATH": f"{programs}:{os.environ['PATH']}",
-                "PYTHONPATH": str(ROOT),
-                "RUNNER_TEMP": str(self.runner),
-                "GITHUB_WORKSPACE": str(self.work),
-                "GITHUB_REPOSITORY": "shop/deploy",
-                "GITHUB_BASE_REF": "main",
-                "COMMENTS": str(self.runner / "comment.md"),
-                "MANIFESTS": "policies/\n",
-                "SUITE": "suite.yaml",
-                "COMMENT": "true",
-                "PULL_REQUEST": "7",
-            }
-        )
+        given = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "RUNNER_TEMP": str(self.runner),
+            "COMMENTS": str(self.runner / "comment.md"),
+            "GITHUB_OUTPUT": str(self.runner / "github_output"),
+            "GITHUB_STEP_SUMMARY": str(self.runner / "github_step_summary"),
+            "GITHUB_WORKSPACE": str(self.work),
+            "GITHUB_REPOSITORY": "shop/deploy",
+            "GITHUB_BASE_REF": "main",
+            "MANIFESTS": "policies/\n",
+            "SUITE": "suite.yaml",
+            "COMMENT": "true",
+            "PULL_REQUEST": "7",
+        }
         done = subprocess.run(
             [ROOT / "action.sh"],
             cwd=self.work,
-            env=environment | settings,
+            env=os.environ | given | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

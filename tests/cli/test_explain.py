@@ -43,6 +43,11 @@ def suite(tmp_path: Path) -> str:
     return str(tmp_path / "suite.yaml")
 
 
+def line(text: str) -> int:
+    """The line of the shop's manifests in which a text occurs first."""
+    return 1 + SHOP[: SHOP.index(text)].count("\n")
+
+
 def explain(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     status = main(["explain", *arguments])
     return (status, *capsys.readouterr())
@@ -55,12 +60,13 @@ def test_the_answer_comes_first_and_names_policy_side_and_file(
     assert (status, err) == (0, "")
     assert out.startswith("DENIED at the destination: shop/cart isolates shop/cart-1 for ingress")
     assert "8080" in out.splitlines()[0], "the only port that the destination declares"
-    line = 1 + next(i for i, text in enumerate(SHOP.splitlines()) if "ipBlock" in text)
-    assert f"[{cluster}:{line}]" in out
+    assert f"from[0] [{cluster}:{line('ipBlock')}]: " in out
     assert "To be allowed: " in out
     both = explain(capsys, "shop/cart-2", "shop/cart-1", "-f", cluster)[1]
     assert "ALLOWED" in both, "the families differ: each is explained"
     assert "DENIED" in both
+    other_port = explain(capsys, "shop/web", "shop/db", "--port", "53/udp", "-f", cluster)[1]
+    assert f"ports[0] [{cluster}:{line('port: 5432')}]: it opens TCP 5432, not UDP 53" in other_port
 
 
 def test_a_workload_represents_its_pod_and_json_is_for_programs(

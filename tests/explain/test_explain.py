@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 
 from netprobe.explain import Advisor, document, explain, lines
-from netprobe.manifests import load
 from netprobe.model.cluster import Cluster, Service, ServicePort
 from netprobe.model.flow import External, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.labels import EVERYTHING, Selector
@@ -100,44 +98,6 @@ Destination, ingress of y/b: denied, 2 policies isolate it
 To be allowed: add a rule to y/allow-b that allows TCP 81 from pods app=a of namespaces \
 kubernetes.io/metadata.name=x"""
     )
-
-
-def test_file_and_line_where_a_policy_came_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "p.yaml"
-    file.write_text(
-        """\
-apiVersion: v1
-kind: Pod
-metadata: {namespace: shop, name: cart, labels: {app: cart}}
----
-apiVersion: v1
-kind: Pod
-metadata: {namespace: shop, name: web, labels: {app: web}}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {namespace: shop, name: cart}
-spec:
-  podSelector: {matchLabels: {app: cart}}
-  ingress:
-    - from:
-        - podSelector: {matchLabels: {app: api}}
-        - ipBlock: {cidr: 203.0.113.0/24}
-      ports: [{port: 80}]
-"""
-    )
-    asked = Flow(PodRef("shop", "web"), PodRef("shop", "cart"), 80)
-    explanation = explain(Simulator(load([file]).cluster), asked)
-    view = explanation.sides[1].policies[0]
-    assert view.place is not None
-    assert view.place.line in {9, 10, 11}
-    places = [item.place for item in (*view.rules[0].peers, *view.rules[0].ports)]
-    assert [(place.file, place.line) for place in places if place] == [
-        (str(file), 16),
-        (str(file), 17),
-        (str(file), 18),
-    ]
-    assert f"      from[0] [{file}:16]: shop/web has app=web (wanted: app=api)" in lines(explanation)
 
 
 def test_what_overrides_policies_has_a_reason_and_no_sides() -> None:

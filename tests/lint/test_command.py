@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from netprobe.cli import main
 from netprobe.kube import connect
@@ -214,39 +215,26 @@ def test_explain(capsys: Output) -> None:
 
 
 def test_a_live_cluster_has_no_files_but_is_whole() -> None:
-    live_policy = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "p", "namespace": "shop", "annotations": {"netprobe.dev/ignore-no-ports": "x"}},
-        "spec": {
-            "podSelector": {},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"team": "gone"}}}]}],
-            "egress": [{}],
-        },
-    }
-    gathered = from_objects(
-        [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}, live_policy]
-    )
+    spec = "{podSelector: {}, policyTypes: [Ingress], egress: [{}], ingress: [{from: [PEER]}]}"
+    gone = policy(spec.replace("PEER", "{namespaceSelector: {matchLabels: {team: gone}}}"))
+    ignoring = gone.replace("name: p,", "name: p, annotations: {netprobe.dev/ignore-no-ports: x},")
+    gathered = from_objects(list(yaml.safe_load_all(documents(namespace("shop"), ignoring))))
     result = lint(gathered.view())
     assert [finding.rule for finding in result.findings] == ["ineffective-section", "unmatched-namespace"]
     assert {finding.place for finding in result.findings} == {"networkpolicy/shop/p"}
     assert len(result.silenced) == 1
 
 
-DEFINITION: Final[Object] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "ciliumnetworkpolicies.cilium.io"},
-    "spec": {
-        "group": "cilium.io",
-        "scope": "Namespaced",
-        "names": {"kind": "CiliumNetworkPolicy", "plural": "ciliumnetworkpolicies"},
-        "versions": [
-            {"name": "v2", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
-        ],
-    },
-}
+DEFINITION: Final[Object] = yaml.safe_load("""
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: ciliumnetworkpolicies.cilium.io}
+spec:
+  group: cilium.io
+  scope: Namespaced
+  names: {kind: CiliumNetworkPolicy, plural: ciliumnetworkpolicies}
+  versions: [{name: v2, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+""")
 
 
 @pytest.mark.lab

@@ -11,7 +11,7 @@ from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import ContainerPort, Pod, Protocol
 from netprobe.model.labels import CHOSEN_LATER, Operator, Requirement, Selector
-from tests.manifests.conftest import Problems, places
+from tests.manifests.conftest import Problems, Read, places
 
 
 def pod(spec: str = "", status: str = "", metadata: str = "name: p") -> Pod:
@@ -233,6 +233,29 @@ def test_labels_that_a_controller_chooses(kind: str, keys: set[str]) -> None:
     assert selector.may_match(found.labels)
     assert selector.matches(found.labels) == (not keys)
     assert not Selector.of({"app": "other"} | dict.fromkeys(keys, "w-1")).may_match(found.labels)
+
+
+@pytest.mark.parametrize(
+    ("subject", "peer", "warned"),
+    [
+        ({"pod-template-hash": "abc"}, {}, ["pod-template-hash", "a/web"]),
+        ({}, {"pod-template-hash": "abc"}, ["pod-template-hash", "a/web"]),
+        ({"job-name": "sweep-123"}, {}, ["job-name", "a/sweep"]),
+        ({"job-name": "nightly"}, {}, []),
+        ({"app": "other", "pod-template-hash": "abc"}, {}, []),
+        ({"app": "web"}, {"app": "web"}, []),
+    ],
+)
+def test_a_policy_that_selects_by_a_label_chosen_later_is_a_warning(
+    subject: dict[str, str], peer: dict[str, str], warned: list[str], read: Read
+) -> None:
+    peers = [{"podSelector": {"matchLabels": peer}}]
+    spec = {"podSelector": {"matchLabels": subject}, "ingress": [{"from": peers}]}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata("p")}
+    objects = [workload("Deployment", "web"), workload("CronJob", "sweep"), {**policy, "spec": spec}]
+    warnings = read(yaml.safe_dump_all(objects)).cluster.warnings
+    assert len(warnings) == bool(warned)
+    assert all(word in warnings[0] for word in warned)
 
 
 def test_owners_in_a_circle_have_an_end() -> None:

@@ -233,14 +233,6 @@ BAD = {  # each problem as it begins
         "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {{ .Release.Namespace }}\n",
         ["m.yaml:4: this is a template, not a manifest: render it first (helm template)"],
     ),
-    "a template that begins with one": (
-        "{{- if .Values.enabled }}\nkind: Namespace\n{{- end }}\n",
-        ["m.yaml:1: this is a template"],
-    ),
-    "a template in quotes": (
-        'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: "{{ .Release.Namespace }}"\n',
-        ["m.yaml:4: this is a template"],
-    ),
     "two broken documents and a good one": (
         f"kind: [\n---\n{NAMESPACE % 'a'}---\napiVersion: v1\nkind: Pod\n  x: y\n",
         [

@@ -34,6 +34,10 @@ def test_labels_of_pods_by_their_name_or_that_of_all_replicas(name: str) -> None
     }
 
 
+def test_annotations_change_nothing_that_is_simulated() -> None:
+    assert apply(CLUSTER, SetMetadata({"x": "y"}, pod=WEB, annotations=True)) == CLUSTER
+
+
 def test_a_policy_is_replaced_in_its_place_or_added_or_deleted() -> None:
     new = Policy(PolicyRef("a", "p"), Subject(Selector.of({"app": "web"})))
     more = Policy(PolicyRef("a", "r"))

@@ -14,6 +14,7 @@ import pytest
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, pictures
 from netprobe.report.graph.layout import layout
+from netprobe.report.page import asset
 from tests.report.graph.samples import HOSTILE, build, cell, everybody, hostile
 
 SMALL = [cell("frontend/web", "backend/api", 8080), cell("internet", "frontend/web", 443)]
@@ -54,6 +55,14 @@ def test_mermaid_draws_no_arrow_between_a_frame_and_its_own_box() -> None:
     graph = build(everybody([f"a/p{n}" for n in range(8)]), GraphOptions(bundle=True, group=False))
     arrows = [line for line in text(graph, "mermaid").splitlines() if "-->" in line]
     assert arrows == ['  ns_a_all -->|"80"| ns_a_all']
+
+
+def test_dot_strings_end_where_they_should() -> None:
+    written = text(hostile(), "dot")
+    bare = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', written)
+    assert '"' not in bare.replace('""', "")
+    assert "http:" not in bare
+    assert bare.count("{") == bare.count("}")
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz' dot is not installed")
@@ -108,6 +117,15 @@ def test_boxes_lie_in_their_frame_and_on_no_other_box() -> None:
             assert upper.y + upper.height < lower.y
     for one, other in pairwise(made.columns):
         assert max(block.x + block.width for block in one) < min(block.x for block in other)
+
+
+def test_a_colour_that_means_something_is_not_used_for_namespaces() -> None:
+    colours = re.findall(r"--(\w+): (#[0-9a-f]{6})", asset("colours.css"))
+    meaning = {colour for name, colour in colours if name in {"good", "bad", "denied", "unsure"}}
+    hues = [colour for name, colour in colours if re.fullmatch(r"h\d", name)]
+    assert len(meaning) == 8, "four, light and dark"
+    assert not meaning & set(hues)
+    assert len(set(hues)) == len(hues)
 
 
 def test_many_blocks_fill_their_columns_evenly() -> None:
