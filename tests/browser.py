@@ -71,7 +71,7 @@ class Page:
         except ConnectionError:
             raise BrowserEndedError(await self.reason()) from None
         while True:
-            received = await self._socket.receive(timeout=60)
+            received = await self._socket.receive(timeout=300)
             if received.type is not aiohttp.WSMsgType.TEXT:
                 raise BrowserEndedError(await self.reason())
             message = received.json()
@@ -91,7 +91,7 @@ class Page:
 
     async def until(self, expression: str) -> None:
         """Wait until it is true. TimeoutError if that takes too long."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             while not await self.ask(expression):
                 pass
 
@@ -144,7 +144,7 @@ async def browser() -> AsyncIterator[Page]:
         said: deque[bytes] = deque(maxlen=5)
         drain: asyncio.Task[None] | None = None
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while b"DevTools listening on" not in (line := await process.stderr.readline()):
                     assert line, f"the browser ended: {said}"
                     said.append(line)

@@ -173,7 +173,7 @@ def test_a_signal_lets_the_cleanup_of_a_coroutine_finish(
     with started(SLEEPER, *environment) as process:
         for number in signals:
             process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=300)
     assert (out, process.returncode) == ("cleaned up\n", status)
     assert err.endswith("netprobe: interrupted\n")
 
@@ -214,7 +214,7 @@ def test_a_second_signal_ends_at_once_and_says_what_is_left() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "cleaning\n"
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=300)
     assert (out, process.returncode) == ("", 143)
     remedy = "netprobe clean --context 'my cluster' --run r1 removes it"
     named = ", ".join(f"Namespace/n{i}" for i in range(8))

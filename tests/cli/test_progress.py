@@ -42,7 +42,7 @@ def test_a_line_is_printed_while_the_work_blocks(monkeypatch: pytest.MonkeyPatch
     with logged(Log(lambda: 12.4), pause_s=0.001) as progress:
         (thread,) = (one for one in set(threading.enumerate()) - before if one.name == "progress")
         progress("probing: 3 of 9 tries")
-        assert printed.wait(60)
+        assert printed.wait(300)
     assert stream.getvalue().splitlines()[0] == "netprobe: 12 s: probing: 3 of 9 tries"
     assert not thread.is_alive()
 

@@ -277,7 +277,7 @@ def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b'{"apiVersion"')
         process.stdout.close()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert (err, process.returncode) == (b"", 0), "the verdict's own status"
 
 

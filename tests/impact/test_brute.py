@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
+import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +17,11 @@ from netprobe.impact.difference import States, compare_states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.verdict import Decision, Verdict
+from netprobe.report.impact import FORMATS
 from netprobe.simulate import CALICO, CILIUM, Profile, Simulator
 from netprobe.simulate.bits import unpack
 from netprobe.simulate.compared import Ports
+from tests.conftest import schema
 from tests.property.obvious import passes
 from tests.property.strategies import Shape, random_cluster, random_policies
 
@@ -132,3 +136,18 @@ def test_every_flow_is_reported_as_the_simulator_decides_it(
     for bundle in result.bundles:
         sample = replace(bundle.sample, via=Flow(bundle.sample.source, bundle.sample.destination, 1).via)
         assert of(found, sample) is bundle.change
+
+
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema("impact").read_text()))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
+    revision = revisions(rng)
+    refs, simulator = list(revision.after.pods), Simulator(revision.before)
+    flows = [Flow(one, other, 80, family=4) for one in refs for other in refs if one != other]
+    verdicts = {flow: simulator.decide(flow).verdict for flow in flows} if declare else {}
+    declared = {flow: verdict for flow, verdict in verdicts.items() if verdict is not Verdict.UNKNOWN}
+    found = impact(revision, declared=declared if declare else None)
+    VALIDATOR.validate(json.loads("".join(FORMATS.render(found, "json"))))

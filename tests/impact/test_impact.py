@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -151,3 +152,14 @@ def test_a_family_is_named_only_where_the_other_one_differs() -> None:
     block = IPBlock(ip_network("0.0.0.0/0"))
     halved = impact(revise(state, Snapshot(Cluster(policies=(allow("in", Selector(), block),)))))
     assert {bundle.family for bundle in halved.bundles if bundle.change is FlowChange.CLOSES} == {None}
+
+
+def test_pods_on_their_nodes_network_are_named() -> None:
+    pods = {ref: replace(pod, host_network=True) for ref, pod in WORLD.pods.items()}
+    found = impact(revise(Snapshot(replace(WORLD, pods=pods)), Snapshot(Cluster(policies=(DENY,)))))
+    assert all(found.flows(kind) == 0 for kind in FlowChange)
+    document = json.loads("".join(FORMATS.render(found, "json")))
+    assert (document["left_out"], document["summary"]["left_out"]) == (list(map(str, pods)), len(pods))
+    for form in ("table", "markdown"):
+        text = "".join(FORMATS.render(found, form)).replace("\\", "")
+        assert "define their flows: shop/web, shop/api-1, shop/api-2" in text

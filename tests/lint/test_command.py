@@ -19,6 +19,7 @@ from netprobe.lint import catalogue, lint, read
 from netprobe.lint.read import from_objects
 from netprobe.model.objects import Object
 from tests.lint.test_fix import BLOCK
+from tests.lint.test_sarif import TEXT
 from tests.manifest_text import documents, namespace, policy
 
 CLEAN = policy("{podSelector: {}, policyTypes: [Ingress]}")
@@ -155,16 +156,8 @@ def test_configuration_is_found_upwards_and_checked(folder: Path, capsys: Output
 
 
 def run(folder: Path, capsys: Output, format_: str) -> str:
-    text = documents(
-        namespace("monitoring"),
-        namespace("shop"),
-        policy(
-            "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {name: monitoring}}}]}]}",
-            name="a",
-        ),
-        WARNED.replace("name: p,", "name: p, annotations: {netprobe.dev/ignore-no-ports: because},"),
-    )
-    (folder / "p.yaml").write_text(text)
+    """A finding that can be fixed, and one that an annotation silences."""
+    (folder / "p.yaml").write_text(TEXT)
     main(["lint", "p.yaml", "-o", format_])
     return capsys.readouterr().out
 
