@@ -54,13 +54,12 @@ def test_the_example_project_passes_with_two_workers_and_warnings_as_errors(
 
 
 @pytest.mark.lab
-def test_labs_of_its_own_and_a_failure_with_verdicts_and_the_deciding_policy(
-    project: pytest.Pytester,
-) -> None:
-    """No cluster is named, so the suite and the fixture each start a lab."""
+def test_a_failure_shows_verdicts_and_the_deciding_policy(project: pytest.Pytester, lab: Lab) -> None:
+    """The suite runs on the cluster that is named; the fixture `netprobe_lab` starts a lab of its own."""
     suite = project.path / "network" / "shop.yaml"
     suite.write_text(suite.read_text().replace("port: 5432, verdict: allow", "port: 5432, verdict: deny"))
-    result = project.runpytest_inprocess(*PLUGIN, "network/shop.yaml", "test_network.py", "-k", "not quickly")
+    words = ("network/shop.yaml", "test_network.py", "-k", "not quickly")
+    result = project.runpytest_inprocess(*PLUGIN, *words, "--netprobe-kubeconfig", str(lab.kubeconfig))
     result.assert_outcomes(failed=1, passed=2, deselected=1)
     result.stdout.fnmatch_lines(
         [
@@ -68,13 +67,6 @@ def test_labs_of_its_own_and_a_failure_with_verdicts_and_the_deciding_policy(
             "*ingress: shop/db-from-web rule 0 allows",
         ]
     )
-
-
-def test_a_cluster_that_is_named_is_for_the_run_alone(project: pytest.Pytester) -> None:
-    """The flows of a suite with a topology are collected without it."""
-    result = project.runpytest_inprocess(*PLUGIN, "network/shop.yaml", "--netprobe-kubeconfig", "nowhere")
-    result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines("*netprobe: nowhere: *")
 
 
 def test_an_unreadable_suite_is_an_error_of_collection_with_its_line(project: pytest.Pytester) -> None:

@@ -211,7 +211,7 @@ def test_the_document_is_plain_data() -> None:
 SMALL = Shape(pods=4, policies=4, protocols=(Protocol.TCP, Protocol.UDP))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(cluster=clusters(SMALL))
 def test_the_sides_are_those_of_the_decision(cluster: Cluster) -> None:
     simulator = Simulator(cluster)
@@ -234,7 +234,7 @@ def test_the_sides_are_those_of_the_decision(cluster: Cluster) -> None:
 def test_a_change_turns_the_verdict_by_the_obvious_evaluator_too() -> None:
     turned: set[Verdict] = set()
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(cluster=clusters(SMALL))
     def law(cluster: Cluster) -> None:
         advisor = Advisor(Simulator(cluster))

@@ -141,7 +141,7 @@ def test_every_flow_is_reported_as_the_simulator_decides_it(
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema("impact").read_text()))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
     revision = revisions(rng)

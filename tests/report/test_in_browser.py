@@ -171,7 +171,7 @@ async def test_a_link_to_a_pair_shows_the_reasons(folder: Path, page: Page) -> N
 
 
 async def test_keys_and_clicks_on_a_graph(folder: Path, page: Page) -> None:
-    await page.go(draw(folder, "production-mistake"))
+    await page.go(draw(folder, "platform-guardrails-mistake"))
     focused = "document.activeElement.dataset.node"
     await page.ask("document.querySelector('.node[tabindex=\"0\"]').focus()")
     first = await page.ask(focused)
@@ -190,8 +190,8 @@ async def test_keys_and_clicks_on_a_graph(folder: Path, page: Page) -> None:
     assert await count(page, ".edge.unexpected") == 3
     await page.click("#panel li button")  # the first difference
     shown = await text(page, "#panel")
-    assert "declared deny · policies allow" in shown
-    assert "To be denied: " in shown
+    assert "declared allow · policies deny" in shown
+    assert "To be allowed: " in shown
     await page.click(".node[data-node='0'] .box")
     assert await count(page, ".node.chosen") == 1
     for scheme in ("light", "dark"):
