@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netprobe.generate import Refusal, generate
+from netprobe.generate import generate
+from netprobe.generate.demand import Refusal
 from netprobe.manifests.workload import ROLLOUT_LABELS
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from netprobe.generate import generate
 from netprobe.generate.declared import Declared, declared_crowds
-from netprobe.generate.demand import Refusal
 from netprobe.generate.proof import flows
 from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
