@@ -9,22 +9,9 @@ from typing import Any
 from netprobe.debug.causes import Cause, Fix, find_all
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Question
-from netprobe.debug.steps import (
-    Step,
-    StepStatus,
-    listener_step,
-    name_step,
-    packets_step,
-    path_step,
-    policies_step,
-    service_step,
-    source_step,
-)
+from netprobe.debug.steps import STEPS, Step, StepStatus
 from netprobe.explain.text import side_effects
 from netprobe.manifests.suggestion import fix_document
-
-STEPS = (source_step, name_step, service_step, listener_step, policies_step, packets_step, path_step)
-"""In the order of the path."""
 
 OLD_CONNECTIONS = (
     "only new connections were tried: one that was open before a policy was applied may continue"

@@ -378,3 +378,7 @@ def _data(tried: Try) -> dict[str, Any]:
         "outcomes": [outcome.value for outcome in tried.outcomes],
         "latency_ms": tried.latency_ms,
     }
+
+
+STEPS = (source_step, name_step, service_step, listener_step, policies_step, packets_step, path_step)
+"""In the order of the path."""

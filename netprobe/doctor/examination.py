@@ -7,17 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts
+from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts, pod_pairs
 from netprobe.doctor.checks import Check, CheckStatus, Diagnosis
-from netprobe.doctor.pod_pairs import (
-    PodPair,
-    PodPath,
-    deny_all_policy,
-    fixture,
-    pairs,
-    paths,
-    start_host_pod,
-)
+from netprobe.doctor.pod_pairs import PodPair, PodPath
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, WorkbenchError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
@@ -87,7 +79,7 @@ class Examination:
             return
         bench = Workbench(
             self.cluster,
-            fixture(nodes, self.run),
+            pod_pairs.fixture(nodes, self.run),
             run=self.run,
             changes=0,
             lab=self.lab,
@@ -101,7 +93,7 @@ class Examination:
         try:
             async with bench:
                 entered = True
-                made = pairs(bench.stations)
+                made = pod_pairs.pairs(bench.stations)
                 took_s = asyncio.get_running_loop().time() - begun
                 where = listed(sorted({pair.server.node or "?" for pair in made}))
                 evidence = (
@@ -121,7 +113,7 @@ class Examination:
     async def _inside(self, bench: Workbench, made: Sequence[PodPair], sessions: Sessions) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
-        wanted = paths(clients, servers)
+        wanted = pod_pairs.paths(clients, servers)
         self.progress("trying paths without a policy")
         before = await deny_all.baseline(sessions, wanted)
         names = await pod_facts.resolve(sessions, clients)
@@ -139,14 +131,14 @@ class Examination:
             checks.families(made),
         ]
         host, failure = await self._host(bench, made)
-        from_host = paths([host], servers) if host is not None else ()
+        from_host = pod_pairs.paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(sessions, from_host)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
         experiment = deny_all.DenyAllTest(bench, sessions, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")
-            policy = deny_all_policy(self.run, direction)
+            policy = pod_pairs.deny_all_policy(self.run, direction)
             observe = from_host if direction is Direction.INGRESS else ()
             results[direction], check = await _deny_all(experiment, own, policy, direction, observe=observe)
             self._checks.append(check)
@@ -177,7 +169,7 @@ class Examination:
         try:
             async with asyncio.timeout(HOST_POD_S):
                 node = made[0].server.node
-                return await start_host_pod(bench, node, self.options), None
+                return await pod_pairs.start_host_pod(bench, node, self.options), None
         except TimeoutError:
             return None, f"the pod did not run within {HOST_POD_S:g} s"
         except NetprobeError as e:

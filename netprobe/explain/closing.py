@@ -9,12 +9,9 @@ from typing import TypeAlias
 from netprobe.explain.explanation import FlowSide, Item, PolicyView, Role, RuleView, SideView
 from netprobe.explain.option import (
     ISOLATING,
-    MERGED,
     MOST,
     MOST_NAMED,
-    NARROWED,
-    POLICY,
-    REMOVED,
+    Cost,
     Option,
     OptionMaker,
     exact_peer,
@@ -113,7 +110,7 @@ class Closer(OptionMaker):
                 {"op": "add", "path": pointer(*at, one.index or 0, missing), "value": entry[missing]},
                 {"op": "remove", "path": pointer(*at, two.index or 0)},
             )
-            yield Option(MERGED, (self.edit(policy, one.path, text, *change),))
+            yield Option(Cost.MERGED, (self.edit(policy, one.path, text, *change),))
 
     def _remove_items(self, policy: Policy, rule: RuleView) -> Iterator[Option]:
         """The entries of a list that match, if others stay: an empty list means everything."""
@@ -121,10 +118,10 @@ class Closer(OptionMaker):
             hit = [item for item in items if item.obstacle is None]
             if len(hit) < len(items):
                 edits = tuple(self._removal(policy, item, f" ({item.says})") for item in hit)
-                yield Option(REMOVED + len(hit) - 1, edits)
+                yield Option(Cost.REMOVED + len(hit) - 1, edits)
 
     def _remove_rule(self, policy: Policy, rule: RuleView) -> Option:
-        return Option(REMOVED + 2, (self._removal(policy, rule, ""),))
+        return Option(Cost.REMOVED + 2, (self._removal(policy, rule, ""),))
 
     def _removal(self, policy: Policy, part: Item | RuleView, says: str) -> SuggestedEdit:
         operation = {"op": "remove", "path": pointer(*path_keys(part.path))}
@@ -146,7 +143,7 @@ class Closer(OptionMaker):
             op = "add" if model.ports == ANY_PORT else "replace"
             text = f"restrict {path} of {policy.ref} to {listed(map(describe_port, ports), MOST_NAMED)}"
             change: Operation = {"op": op, "path": pointer(*at, name), "value": values}
-            yield Option(NARROWED - 2, (self.edit(policy, rule.path, text, change),))
+            yield Option(Cost.NARROWED - 2, (self.edit(policy, rule.path, text, change),))
         rules = self._exact(flows, policy.ref.namespace)
         written = [self.written(policy, each) for each in rules]
         if rules and len(rules) <= MOST_RULES and None not in written:
@@ -157,7 +154,7 @@ class Closer(OptionMaker):
                 for each in reversed(rest)
             ]
             text = f"restrict {path} of {policy.ref} to {self.phrase(rules, policy.ref.namespace)}"
-            yield Option(NARROWED, (self.edit(policy, rule.path, text, *operations),))
+            yield Option(Cost.NARROWED, (self.edit(policy, rule.path, text, *operations),))
 
     def _flows(self, policy: Policy, rule: RuleView, model: Rule) -> list[Flow]:
         """What is declared as allowed and matched by the rule."""
@@ -199,7 +196,7 @@ class Closer(OptionMaker):
         pod = self.subject.pod
         if pod is None:
             return
-        cost = (ISOLATING if self._needed is None else POLICY) + (
+        cost = (ISOLATING if self._needed is None else Cost.POLICY) + (
             self.direction is Direction.EGRESS
         )  # access is usually granted at the destination
         namespace, rules = pod.ref.namespace, tuple[Rule, ...]()

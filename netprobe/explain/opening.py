@@ -19,22 +19,7 @@ from netprobe.explain.explanation import (
     as_text,
 )
 from netprobe.explain.near import NearMisses
-from netprobe.explain.option import (
-    LABEL,
-    MISSING_TYPE,
-    MOST,
-    NAME,
-    NARROWED,
-    ORDER,
-    PEER,
-    POLICY,
-    PORT,
-    Option,
-    OptionMaker,
-    order_before,
-    path_keys,
-    value_at,
-)
+from netprobe.explain.option import MOST, Cost, Option, OptionMaker, order_before, path_keys, value_at
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.explain.world import workload_of
 from netprobe.manifests.change import Operation, pointer, setting
@@ -122,7 +107,7 @@ class Opener(OptionMaker):
                 word = self.section.capitalize()
                 change = self.append(policy, ("spec", field), word)
                 text = f"add {word} to spec.{field} of {policy.ref}"
-                yield Option(MISSING_TYPE, (self.edit(policy, f"spec.{field}", text, change),))
+                yield Option(Cost.MISSING_TYPE, (self.edit(policy, f"spec.{field}", text, change),))
             elif miss.kind is NearMissKind.LABELS and self.subject.pod is not None:
                 yield from self._select_pod(policy, ("spec", "podSelector"), self.subject.pod)
                 if miss.labels:
@@ -130,7 +115,7 @@ class Opener(OptionMaker):
 
     def _add_port(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         written = self.written_port(self.policy_of(view), self.port)
-        yield from self._add_item(view, rule, PORT, written, describe_port(self.port))
+        yield from self._add_item(view, rule, Cost.PORT, written, describe_port(self.port))
 
     def _add_peer(self, view: PolicyView, rule: RuleView) -> Iterator[Option]:
         policy = self.policy_of(view)
@@ -138,7 +123,7 @@ class Opener(OptionMaker):
         if peer is not None:
             written = self.written_peer(policy, peer)
             # A rule without ports would let the peer in on all of them.
-            cost = PEER if any(item.index is not None for item in rule.ports) else NARROWED
+            cost = Cost.PEER if any(item.index is not None for item in rule.ports) else Cost.NARROWED
             yield from self._add_item(view, rule, cost, written, describe_peer(peer, policy.ref.namespace))
 
     def _add_item(
@@ -168,7 +153,7 @@ class Opener(OptionMaker):
                 change = self.world.label_namespace(namespace, dict(obstacle.labels))
                 text = f"label namespace {namespace} {as_text(obstacle.labels)}"
                 edit = SuggestedEdit(f"namespace {namespace}", "metadata.labels", text, change)
-                yield Option(LABEL, (edit,))
+                yield Option(Cost.LABEL, (edit,))
             else:
                 yield from self._label_pod(self.peer.pod, obstacle.labels)
 
@@ -189,7 +174,7 @@ class Opener(OptionMaker):
         )
         where = _path(keys)
         text = f"select pods {as_text(right)}, not {as_text(wrong)}, in {where} of {policy.ref}"
-        yield Option(NAME, (self.edit(policy, f"spec.{where}", text, *operations),))
+        yield Option(Cost.NAME, (self.edit(policy, f"spec.{where}", text, *operations),))
 
     def _label_pod(self, pod: Pod, labels: tuple[tuple[str, str], ...]) -> Iterator[Option]:
         """Not if a Service of the namespace would take the pod for one of its own."""
@@ -203,7 +188,7 @@ class Opener(OptionMaker):
         kind, name = workload_of(pod)
         target = f"pod {pod.ref}" if kind == "Pod" else f"the pod template of {kind} {name}"
         text = f"label {target} {as_text(labels)}"
-        yield Option(LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
+        yield Option(Cost.LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
 
     def _name_namespace(self, view: PolicyView, item: Item, obstacle: Obstacle) -> Iterator[Option]:
         """The label that always holds the name of a namespace, for one that no namespace has."""
@@ -234,7 +219,7 @@ class Opener(OptionMaker):
                 operations = ({"op": "replace", "path": pointer(*path), "value": new},)
             where = item.path.removeprefix("spec.")
             text = f"select namespace {namespace} by {NAME_LABEL} in {where} of {policy.ref}"
-            yield Option(NAME, (self.edit(policy, item.path, text, *operations),))
+            yield Option(Cost.NAME, (self.edit(policy, item.path, text, *operations),))
 
     def _is_used(self, key: str) -> bool:
         """Whether some namespace has a label of that key, so that it is not made up."""
@@ -272,7 +257,7 @@ class Opener(OptionMaker):
                     "value": value_at(self.world.object(policy), keys),
                 },
             )
-            yield Option(ORDER, (self.edit(policy, allowing.path, text, *moved),))
+            yield Option(Cost.ORDER, (self.edit(policy, allowing.path, text, *moved),))
             return
         for own, number, where in (
             (policy, order_before(denying.order), f"before that of {denying.ref}"),
@@ -282,7 +267,7 @@ class Opener(OptionMaker):
             if field is not None and (number >= 0 or field == "order"):
                 text = f"set spec.{field} of {own.ref} to {int(number)}, {where}"
                 change = setting(self.world.object(own), ("spec", field), int(number))
-                yield Option(ORDER, (self.edit(own, f"spec.{field}", text, change),))
+                yield Option(Cost.ORDER, (self.edit(own, f"spec.{field}", text, change),))
                 return
 
     def _breadth(self, view: PolicyView) -> int:
@@ -298,7 +283,7 @@ class Opener(OptionMaker):
         if pod is not None and rule is not None:
             made = self.isolating(pod, rule)
             does = f"and allows {self.phrase([rule], pod.ref.namespace)}"
-            yield Option(POLICY, (self.new_policy(pod, made, does),))
+            yield Option(Cost.POLICY, (self.new_policy(pod, made, does),))
 
 
 def _short(rule: RuleView) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from ipaddress import ip_network
 from itertools import count
 from math import isfinite
@@ -44,8 +45,8 @@ from netprobe.simulate.endpoint import Endpoint
 MOST = 5
 """Options that are simulated for one reason."""
 
-MISSING_TYPE, MERGED, NAME, LABEL, REMOVED, PORT, PEER, ORDER, RULE, NARROWED, POLICY = range(1, 12)
-"""Costs. What people forget or mistake most often comes first; what adds most text comes last."""
+Cost = IntEnum("Cost", "MISSING_TYPE MERGED NAME LABEL REMOVED PORT PEER ORDER RULE NARROWED POLICY")
+"""What people forget or mistake most often comes first; what adds most text comes last."""
 
 ISOLATING = 100
 """Cost of a policy for pods that none applies to, without a declaration that says what they need."""
@@ -113,7 +114,7 @@ class OptionMaker:
             change = {"op": "add", "path": pointer(*keys, before.index), "value": written}
         does = f"{_VERBS[action]} {self.phrase([rule], policy.ref.namespace)}"
         text = f"add a rule to {policy.ref}{where} that {does}"
-        yield Option(RULE, (self.edit(policy, f"spec.{self.section}", text, change),))
+        yield Option(Cost.RULE, (self.edit(policy, f"spec.{self.section}", text, change),))
 
     def policy_before(self, policy: Policy, action: Action) -> Iterator[Option]:
         """A policy for this subject alone, before one of the same tier, with a rule for this very flow."""
@@ -121,7 +122,7 @@ class OptionMaker:
         made = self._before(policy, pod, rule) if pod is not None and rule else None
         if pod is not None and rule is not None and made is not None:
             does = f"and {_VERBS[action]} {self.phrase([rule], policy.ref.namespace)}"
-            yield Option(POLICY, (self.new_policy(pod, made, does, policy),))
+            yield Option(Cost.POLICY, (self.new_policy(pod, made, does, policy),))
 
     def new_policy(
         self, pod: Pod, made: Mapping[str, Any], does: str, beside: Policy | None = None
