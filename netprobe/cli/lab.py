@@ -100,7 +100,8 @@ def up(flags: UpFlags) -> None:
     )
     say(f"lab {flags.lab.name} is running; to use it:")
     print(f"export KUBECONFIG={running.kubeconfig}")
-    say(f"netprobe run --lab {flags.lab.name} SUITE probes on it; netprobe lab down {flags.lab.name} ends it")
+    name = flags.lab.name
+    say(f"`netprobe run --lab {name} SUITE` probes on it; `netprobe lab down {name}` stops it")
 
 
 @dataclass(frozen=True, slots=True)

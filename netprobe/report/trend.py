@@ -9,9 +9,12 @@ from typing import Final
 
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import aligned
+from netprobe.report.text import wrapped
 
 MOST_RUNS: Final = 60
 """Runs in the chart and the table of a page."""
+WIDE: Final = 120
+"""Columns of a terminal on which the name of a cluster fits beside the numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Trend:
 
 
 def lines(trend: Trend, style: Style = PLAIN) -> Iterator[str]:
-    """A line for each run. Columns that are empty for all runs are left out."""
+    """A line for each run. Columns that are empty for all runs are left out.
+
+    On a narrow terminal the cluster of all runs is above the table.
+    """
     names = ["Suite"] if any(run.name for run in trend.runs) else []
     header = ["Run", *names, *(trend.heads[one] for one in trend.used), "seconds", "converged", "Cluster"]
     rows = [
@@ -74,4 +80,8 @@ def lines(trend: Trend, style: Style = PLAIN) -> Iterator[str]:
         ]
         for run in trend.runs
     ]
-    yield from aligned(header, rows, style=style, right=range(1 + len(names), len(header) - 1))
+    right = range(1 + len(names), len(header) - 1)
+    if style.width and style.width < WIDE and len({run.cluster for run in trend.runs}) == 1:
+        yield wrapped(f"Cluster: {trend.runs[0].cluster}", style) + "\n\n"
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    yield from aligned(header, rows, style=style, right=right)
