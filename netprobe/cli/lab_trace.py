@@ -100,9 +100,9 @@ def _table(traced: dict[str, Any], pods: dict[str, str]) -> str:
     if not traced["steps"]:
         return f"{first}it never left the pod"
     rows = [
-        [step["stage"], step["node"], _what(step, pods), step["packets"] or ""] for step in traced["steps"]
+        [step["stage"], step["node"], step["packets"] or "", _what(step, pods)] for step in traced["steps"]
     ]
-    return first + grid(["Stage", "Node", "What the rules counted", "Packets"], rows)
+    return first + grid(["Stage", "Node", "Packets", "What the rules counted"], rows)
 
 
 def _what(step: dict[str, Any], pods: dict[str, str]) -> str:
