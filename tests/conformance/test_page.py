@@ -99,6 +99,7 @@ def test_it_asks_no_server_for_anything_and_names_stay_names() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@pytest.mark.flaky(reruns=1, only_rerun=["BrowserEndedError"])
 async def test_in_a_browser(tmp_path: Path) -> None:
     """By keys alone: finding, opening, choosing a port; then colours of either scheme."""
     path = tmp_path / "page.html"
