@@ -189,9 +189,12 @@ def _calico(rng: Random, cluster: Cluster, shape: Shape, ref: PolicyRef, subject
 
 
 def _calico_rule(rng: Random, cluster: Cluster, shape: Shape, ref: PolicyRef, *, egress: bool) -> Rule:
+    """Ports of clients go with protocols that have ports: Calico refuses the others."""
     ports: tuple[Port, ...] = tuple(_calico_port(rng, shape) for _ in range(rng.choice((0, 0, 1, 2))))
     excluded = tuple(_calico_port(rng, shape) for _ in range(rng.choice((0, 0, 0, 1))))
     client = rng.choice(CLIENT_PORTS) if rng.random() < 0.15 else None
+    if client:
+        ports = tuple(port for port in ports if not isinstance(port, OtherProtocol))
     protocol = rng.choice(shape.protocols)
     return Rule(
         (_end(rng, cluster, ref, service=egress),),

@@ -85,6 +85,9 @@ class _Rules:
 
     def _rule(self, rule: str, packet: Packet) -> str | None:
         text = re.sub(r' ?comment "[^"]{1,128}"$', "", rule)
+        headers = set(re.findall(r"\b(tcp|udp|sctp) [sd]port", text))
+        named = set(re.findall(r"meta l4proto ([a-z0-9-]+)", text))
+        assert not headers or len(headers | named) == 1, f"conflicting protocols: {rule}"
         while text:
             if text.split()[0] == "counter":
                 text = text[8:]
