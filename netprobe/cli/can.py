@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netprobe.cli import complete, options
 from netprobe.cli.command import invocation
@@ -16,6 +16,9 @@ from netprobe.cli.parameters import Parameter, PortArgument, port
 from netprobe.errors import UnknownVerdictError, UsageError
 from netprobe.model.flow import Protocol
 from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE
+
+if TYPE_CHECKING:
+    from netprobe.debug import Answer
 
 ANSWERS = {0: ("yes", BOLD_GOOD), 1: ("no", BOLD_BAD), 3: ("unknown", BOLD_UNSURE)}
 """By exit status."""
@@ -156,4 +159,16 @@ def _probed(flags: CanFlags) -> tuple[int, str]:
     causes = [cause for _, cause in answer.causes if not cause.over]
     if answer.connects:
         return 0, ""
-    return (1, causes[0].text) if causes else (3, answer.unsent or "the packets do not show it")
+    return (1, causes[0].text) if causes else (3, answer.unsent or undecided(answer))
+
+
+def undecided(answer: Answer) -> str:
+    """What was seen of a flow that does not connect, where no cause is proven."""
+    from netprobe.debug import StepStatus
+
+    seen = "; ".join(
+        f"{step.name}: {step.text}"
+        for step in answer.steps
+        if step.status in {StepStatus.PROBLEM, StepStatus.UNKNOWN}
+    )
+    return f"it did not connect, and no cause is proven ({seen}): netprobe debug shows each step"

@@ -151,6 +151,14 @@ def connection(flags: ClusterFlags) -> tuple[str | None, str | None]:
     return (kubeconfig_of(choice.lab) if choice.lab else choice.kubeconfig), choice.context
 
 
+def cluster_name(flags: ClusterFlags) -> str | None:
+    """The lab or the context that the flags name, or the current context."""
+    from netprobe.kube import current_context
+
+    kubeconfig, context = connection(flags)
+    return flags.lab_name or context or current_context(kubeconfig)
+
+
 def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
     """Open the cluster that the flags name, or of the current context."""
     from netprobe.kube import connect

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netprobe.cli import options
 from netprobe.cli.flags import ClusterFlags, Selection, ViewFlags
-from netprobe.cli.inputs import InputFlags, read_world
+from netprobe.cli.inputs import InputFlags, cluster_name, read_world
 from netprobe.cli.invoke import say
 from netprobe.errors import UsageError
 from netprobe.model.flow import End
@@ -121,7 +121,8 @@ def command(flags: SimulateFlags) -> int:
             ),
         )
     nodes: dict[End, str] = {pod.ref: pod.node for pod in simulated.pods.values() if pod.node is not None}
-    info = ClusterInfo(context=flags.cluster.context or flags.cluster.lab_name, cni=chosen.name)
+    live = world.live is not None and not flags.inputs.split()[1]
+    info = ClusterInfo(context=cluster_name(flags.cluster) if live else None, cni=chosen.name)
     name = world.suite.name if world.suite is not None else None
     return emit(
         Report(name, info, RunInfo.since(started), steps, warnings=simulated.warnings, nodes=nodes),

@@ -78,7 +78,7 @@ async def connect(
     await load()
     cluster = KubeCluster(
         WsApiClient(configuration, heartbeat=20),
-        context=context or _current_context(path),
+        context=context or current_context(path),
         request_timeout_s=request_timeout_s,
         limit=RateLimit(qps, burst),
         reload=load,
@@ -122,11 +122,13 @@ def _similar(name: str, known: Sequence[str]) -> str:
     return f"there are {', '.join(known[:10])}{f' and {len(known) - 10} more' if len(known) > 10 else ''}"
 
 
-def _current_context(path: str) -> str | None:
+def current_context(kubeconfig: str | None = None) -> str | None:
+    """The name of the current context of a kubeconfig; None if it has none."""
     from kubernetes.aio.config import ConfigException, list_kube_config_contexts
+    from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
     try:
-        _, active = list_kube_config_contexts(path)
+        _, active = list_kube_config_contexts(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)
     except ConfigException:
         return None
     return str(active["name"]) if active else None

@@ -25,6 +25,7 @@ from netprobe.model.labels import Labels
 from netprobe.model.policy import Origin, Policy, PolicyRef, Tier
 from netprobe.policies.kinds import NETWORK_POLICY, kind_of
 from netprobe.policies.records import ref_of, with_records
+from netprobe.probe.run_objects import RUN
 from netprobe.simulate import Simulator
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
@@ -217,12 +218,39 @@ def read_suite(path: str) -> View:
 
 
 def from_objects(objects: Iterable[Mapping[str, Any]], unreadable: Iterable[str] = ()) -> LintInput:
-    """The objects of a live cluster. Its policies have no file, but it is known which fields are set."""
+    """The objects of a live cluster. Its policies have no file, but it is known which fields are set.
+
+    Objects of runs of netprobe, which go away with the run, are left out.
+    """
+    everything = tuple(objects)
+    kept = tuple(_without_runs(everything))
     found = LintInput(live=True, unreadable=tuple(unreadable))
-    for thing in objects:
+    if left_out := len(everything) - len(kept):
+        which = "1 object" if left_out == 1 else f"{left_out} objects"
+        found.warnings = (f"left out: {which} of netprobe runs (label {RUN})",)
+    for thing in kept:
         is_policy = kind_of(str(thing.get("apiVersion")), str(thing.get("kind"))) is NETWORK_POLICY
         places = dict.fromkeys(_paths(thing, ""), (1, 1)) if is_policy else {}
         found.add(Document(Origin("", 1, places), thing))
+    return found
+
+
+def _without_runs(objects: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The objects that do not have the label of a run, and are in no namespace that has it."""
+    runs = {
+        _metadata(obj).get("name") for obj in objects if obj.get("kind") == "Namespace" and _is_of_run(obj)
+    }
+    for obj in objects:
+        if not (_is_of_run(obj) or _metadata(obj).get("namespace") in runs):
+            yield obj
+
+
+def _is_of_run(obj: Mapping[str, Any]) -> bool:
+    return RUN in (_metadata(obj).get("labels") or {})
+
+
+def _metadata(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = obj.get("metadata") or {}
     return found
 
 

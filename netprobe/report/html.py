@@ -46,7 +46,9 @@ HEADS = {
 
 def html(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     """The page, piece by piece."""
-    graph = _graph(report.steps[-1], report.suite or "the manifests") if report.steps else None
+    graph = (
+        _graph(report.steps[-1], phrases.simulated(report.suite, report.cluster)) if report.steps else None
+    )
     heads = {**HEADS, FlowStatus.AS_EXPECTED: "decided"} if report.suite is None else HEADS
     counted = zip(heads.items(), astuple(report.counts), strict=True)
     return page(

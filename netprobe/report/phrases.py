@@ -180,10 +180,15 @@ def title(report: Report) -> str:
     return suite_on(report.suite, report.cluster)
 
 
+def simulated(suite: str | None, cluster: ClusterInfo) -> str:
+    """What was simulated: the suite, the policies of a cluster, or manifests."""
+    return suite or (f"cluster {cluster.context}" if cluster.context else "the manifests")
+
+
 def suite_on(suite: str | None, cluster: ClusterInfo) -> str:
-    """ "two-tier on the lab", "two-tier, simulated for calico"."""
+    """ "two-tier on the lab", "two-tier, simulated for calico", "cluster prod, simulated for calico"."""
     if cluster.kind == "simulated":
-        return f"{suite or 'the manifests'}, simulated{f' for {cluster.cni}' if cluster.cni else ''}"
+        return f"{simulated(suite, cluster)}, simulated{f' for {cluster.cni}' if cluster.cni else ''}"
     return f"{suite or 'no suite'} on {cluster}"
 
 

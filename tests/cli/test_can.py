@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.cli.can import target
+from netprobe.cli.can import target, undecided
+from netprobe.debug import Answer, StepStatus
+from netprobe.debug.records import Question
+from netprobe.debug.steps import Step
+from netprobe.model.flow import Protocol
 from tests.cli.conftest import Program
 from tests.shop import SHOP
 
@@ -52,6 +56,19 @@ def test_an_address_with_a_port_needs_brackets() -> None:
     assert target("2001:db8::7") == ("2001:db8::7", None)
     with pytest.raises(ValueError, match=r"\[ADDRESS\]:PORT"):
         target("2001:db8::1234:5:6:7:8:443")
+
+
+def test_a_live_answer_that_proves_nothing_says_what_was_seen() -> None:
+    question = Question("shop/web", "shop/db", 5432, Protocol.TCP)
+    steps = (
+        Step("policies", StepStatus.OK, "allowed"),
+        Step("listener", StepStatus.UNKNOWN, "shop/db:5432: not known"),
+        Step("packets", StepStatus.PROBLEM, "10.0.0.2:5432 no answer"),
+    )
+    assert undecided(Answer(question, steps, (), connects=False, unsent="")) == (
+        "it did not connect, and no cause is proven (listener: shop/db:5432: not known; "
+        "packets: 10.0.0.2:5432 no answer): netprobe debug shows each step"
+    )
 
 
 def test_live_needs_a_cluster(program: Program, manifests: str) -> None:

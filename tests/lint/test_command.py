@@ -218,6 +218,34 @@ def test_a_live_cluster_has_no_files_but_is_whole() -> None:
     assert len(result.silenced) == 1
 
 
+def test_objects_of_a_run_in_a_live_cluster_are_left_out_and_counted() -> None:
+    def policy(namespace: str, labels: Object) -> Object:
+        metadata = {"name": "p", "namespace": namespace, "labels": labels}
+        peer = {"namespaceSelector": {"matchLabels": {"team": "gone"}}}
+        spec = {"podSelector": {}, "ingress": [{"from": [peer]}]}
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata,
+            "spec": spec,
+        }
+
+    def namespace(name: str, labels: Object) -> Object:
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+    run = {"netprobe.dev/run": "12345678"}
+    objects = [
+        namespace("shop", {}),
+        namespace("netprobe-12345678", run),
+        policy("netprobe-12345678", {}),
+        policy("shop", run),
+    ]
+    linted = from_objects(objects).lint()
+    assert linted.findings == ()
+    assert linted.warnings == ("left out: 3 objects of netprobe runs (label netprobe.dev/run)",)
+    assert from_objects([namespace("shop", {}), policy("shop", {})]).lint().findings
+
+
 DEFINITION: Final[Object] = yaml.safe_load("""
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
