@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
 from netprobe.probe.permission import FIXTURE
 from tests.cluster.account import account, kubectl, published
-from tests.run.netprobe import Ended, netprobe, started
+from tests.run.netprobe import Ended, netprobe
 
 
 def checks(ended: Ended) -> dict[str, dict[str, Any]]:
@@ -84,13 +83,4 @@ def test_a_cluster_that_restricts_every_namespace(
     assert "Pod Security forbids it" in output["host network"]["evidence"]
     assert output["ingress"]["status"] == "ok"
     assert status == 0
-    nothing_left(kubeconfig)
-
-
-def test_interrupted_it_leaves_nothing(kubeconfig: str) -> None:
-    with started("doctor", "--kubeconfig", kubeconfig) as process:
-        while "netprobe-doctor-" not in kubectl(kubeconfig, "get", "namespaces", "-o", "name"):
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(120) == 130
     nothing_left(kubeconfig)
