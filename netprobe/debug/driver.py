@@ -66,7 +66,7 @@ async def watch(
 
 
 def _key(found: Read) -> object:
-    """What the pods of the run depend on: if it changes, they are made anew."""
+    """What the pods of the run depend on: if it changes, they are recreated."""
     evidence = found.evidence
     plan = plan_guests(found.facts, evidence.source, evidence.legs, "", shadow=True, disturb=True).plan
     return plan, evidence.source.runs

@@ -30,7 +30,7 @@ SYSTEM: Final = frozenset(
 )
 """Namespaces that a suite cannot create."""
 CHANGING: Final = ROLLOUT_LABELS | {"job-name"}
-"""Labels that controllers choose anew."""
+"""Labels for which controllers choose new values."""
 HIDDEN: Final = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
 FOLDER: Final = "policies"
 

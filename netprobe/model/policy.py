@@ -325,7 +325,7 @@ class Subject:
 class Policy:
     """A policy after defaulting. `tier` is the name of a tier; a lower `order` comes first within it.
 
-    Policies of one tier and order go by the text NAME/NAMESPACE/KIND, with Calico's names of the kinds
+    Policies of one tier and order are sorted by the text NAME/NAMESPACE/KIND, with Calico's names of the kinds
     (policy_sorter.go).
     """
 

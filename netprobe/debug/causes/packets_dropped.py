@@ -112,7 +112,7 @@ def _rules(evidence: Evidence, packets: Packets, leg: Leg) -> Cause:
     text += f" on {where}, by stale rules: {why}"
     if all(packets.in_force(node) for node in nodes):
         text += "; new policies are in force there"
-    fix = Fix(f"restart the network plugin's agent on {where}, so that it writes its rules anew")
+    fix = Fix(f"restart the network plugin's agent on {where}, so that it rewrites its rules")
     others = [f"a firewall of {where} drops them", *(f"{phrase} denies it" for phrase in evidence.others)]
     if packets.control(leg.node, Sender.FREE) is None:
         others.append(f"the path to {leg.node} is broken: no pod of the run could be started there")

@@ -5,7 +5,7 @@ cluster's DNS, its pods resolve no names, and most of what their other policies 
 the API server controllers and operators stop; since most pods do not need it, this is a note.
 
 The DNS servers and their ports are taken from the input; if it has none, pods in `kube-system` with the
-label `k8s-app=kube-dns` stand for them. The API server is reported only if its address is known from the
+label `k8s-app=kube-dns` are used instead. The API server is reported only if its address is known from the
 Service `default/kubernetes`. The pods that the policy selects must be in the input. For NetworkPolicies
 there is `no-dns`.
 

@@ -1,7 +1,7 @@
 """A Pass with no tier behind it: what it passes on is allowed.
 
-Pass hands a flow over to the next tier. After the last one every flow is allowed, so a Pass there is another
-word for Allow, and the tier's Deny rules and its default no longer count for the flow. In the tier Baseline
+Pass hands a flow over to the next tier. After the last one every flow is allowed, so a Pass there means the
+same as Allow, and the tier's Deny rules and its default no longer count for the flow. In the tier Baseline
 it is always the last one. In another tier that comes after NetworkPolicies, or in Calico's tier `default`, it
 is a note and reported only if the input has no policy in a later tier.
 

@@ -1,6 +1,6 @@
 """An item of a policy that another item already covers.
 
-The same peer or port twice, a namespace besides `namespaceSelector: {}`, a network inside a wider one, a
+The same peer or port twice, a namespace next to `namespaceSelector: {}`, a network inside a wider one, a
 rule inside another. It does no harm, but readers think that the item limits or adds something. `--fix`
 removes exact repetitions.
 

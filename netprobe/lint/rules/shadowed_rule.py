@@ -1,7 +1,7 @@
 """A rule that never decides, because an earlier one matches everything that it matches.
 
 ClusterNetworkPolicies and Calico's policies are evaluated in order: tiers, policies by priority or order,
-rules top down, and the first match decides. A rule behind a wider one is dead, and so is a rule of a
+rules top down, and the first match decides. A rule after a wider one is dead, and so is a rule of a
 NetworkPolicy whose flows an earlier tier already denies. If both do the same, the later one is only
 superfluous, and this is a note. A Pass hides only later rules of its own tier, and what it hands over is not
 decided by that tier.

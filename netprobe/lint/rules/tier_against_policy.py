@@ -1,14 +1,14 @@
 """An earlier tier that opens what NetworkPolicies close, or closes at its end what they open.
 
-An Allow (Accept) in an earlier tier ends the walk, so no NetworkPolicy is asked: a default deny does not hold
-for its flows. That may be what a platform team wants, for monitoring say, so it is a note; for a rule that
+An Allow (Accept) in an earlier tier ends the evaluation, so no NetworkPolicy is consulted: a default deny does
+not apply to its flows. That may be what a platform team wants, for monitoring say, so it is a note; for a rule that
 opens everything to all pods it is a warning.
 
-A Deny of everything, in a tier before NetworkPolicies, closes what they allow; as a default it belongs into
-the tier Baseline.
+A Deny of everything, in a tier before NetworkPolicies, closes what they allow; as a default it belongs in
+the Baseline tier.
 
 In a tier of Calico whose default action is Deny, a policy that selects a pod denies at the end of the tier
-all that no rule of the tier allows or passes. What a NetworkPolicy allows for that pod then never gets
+everything that no rule of the tier allows or passes. What a NetworkPolicy allows for that pod then never gets
 through. `defaultAction: Pass` for the tier, or a last rule with the action Pass, hands the rest over.
 
 The pods must be in the input.

@@ -2,7 +2,7 @@
 
 The API server calls webhooks from outside the pod network: from a control plane node, or through a tunnel.
 No podSelector matches that. If the webhook's pods are isolated for ingress and no rule opens the port for
-everyone or for addresses, every create or update that the webhook is asked about fails, or is not checked
+everyone or for addresses, every create or update that goes through the webhook fails, or is not checked
 (`failurePolicy`).
 
 It is reported for webhooks that name a Service, if its pods are known.
