@@ -202,7 +202,7 @@ class Kubelet(Controller[ObjectKey]):
 
 
 def _record(pod: Object, node: str, addresses: tuple[Address, ...] = ()) -> PolicyPod:
-    """What a pod is to policies."""
+    """A pod as policies see it."""
     metadata, spec = pod["metadata"], pod["spec"]
     account = spec.get("serviceAccountName") or "default"
     return PolicyPod(

@@ -325,8 +325,8 @@ class Subject:
 class Policy:
     """A policy after defaulting. `tier` is the name of a tier; a lower `order` comes first within it.
 
-    Policies of one tier and order are sorted by the text NAME/NAMESPACE/KIND, with Calico's names of the kinds
-    (policy_sorter.go).
+    Policies of one tier and order are sorted by the text NAME/NAMESPACE/KIND, with Calico's names of the
+    kinds (policy_sorter.go).
     """
 
     ref: PolicyRef

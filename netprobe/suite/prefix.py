@@ -85,7 +85,9 @@ def prefixed(text: SuiteText, prefix: str) -> tuple[SuiteText, Prefix]:
     """The suite with other names. UsageError for a prefix that makes no names, or without a topology."""
     topology = text.spec.topology
     if topology is None or not topology.namespaces:
-        raise UsageError("--namespace-prefix renames namespaces that a suite makes: this one has no topology")
+        raise UsageError(
+            "--namespace-prefix renames namespaces that a suite creates: this one has no topology"
+        )
     names = frozenset(each.name for each in topology.namespaces)
     longest = max(names, key=len)
     if not _PREFIX.fullmatch(prefix) or len(prefix) + len(longest) > LONGEST:

@@ -1,8 +1,8 @@
 """An earlier tier that opens what NetworkPolicies close, or closes at its end what they open.
 
-An Allow (Accept) in an earlier tier ends the evaluation, so no NetworkPolicy is consulted: a default deny does
-not apply to its flows. That may be what a platform team wants, for monitoring say, so it is a note; for a rule that
-opens everything to all pods it is a warning.
+An Allow (Accept) in an earlier tier ends the evaluation, so no NetworkPolicy is consulted: a default deny
+does not apply to its flows. That may be what a platform team wants, for monitoring say, so it is a note; for
+a rule that opens everything to all pods it is a warning.
 
 A Deny of everything, in a tier before NetworkPolicies, closes what they allow; as a default it belongs in
 the Baseline tier.
