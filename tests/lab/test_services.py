@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -29,7 +30,7 @@ def spread(lab: Playground, source: str, host: str, port: int, endpoints: set[st
     before = lab.counted()
     used: set[str] = set()
     for _ in range(100):
-        assert lab.probe(source, host, port) == OPEN
+        lab.eventually(partial(lab.probe, source, host, port), OPEN)  # nc waits a second, a stall is longer
         used = {end for end, packets in lab.counted().items() if packets > before.get(end, 0)}
         if used == endpoints:
             break
