@@ -24,6 +24,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
 from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -247,6 +248,7 @@ class Trials:
         for each in gc.get_objects():
             if isinstance(each, FunctionType) and each.__code__.co_filename in files:
                 self._functions[each.__code__.co_filename].append(each)
+        self._caches = [each for each in gc.get_objects() if isinstance(each, _lru_cache_wrapper)]
         self._kills: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
         gc.freeze()
 
@@ -272,6 +274,8 @@ class Trials:
         for function in self._functions[str(mutant.path)]:
             own = function.__code__
             function.__code__ = code.get((own.co_qualname, own.co_firstlineno), own)
+        for cached in self._caches:
+            cached.cache_clear()
         for number, following in zip_longest(order, order[1:]):
             signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S + 10 * self._seconds[number])
             signal.alarm(HANGS_S)

@@ -158,6 +158,11 @@ def test_the_reason_is_what_makes_the_difference(
     assert decide(cluster, "y/a -> x/a 80", KNP).undefined == reason.value
 
 
+def test_a_denial_of_the_other_side_leaves_nothing_open() -> None:
+    unknown = cnp(ingress("Deny", "{future: {}}"))
+    assert marks(stage(unknown, policy("y/p", egress=())), ["x/b -> x/a 80", "y/a -> x/a 80"]) == "X! X"
+
+
 def test_a_tie_of_a_named_port_is_that_of_the_pods_that_have_it() -> None:
     named = ingress("Accept", TEAM_TWO, more=", protocols: [{destinationNamedPort: web}]")
     tied = [
@@ -237,7 +242,8 @@ def test_a_pod_that_is_two_nodes_is_each_of_them() -> None:
     """It says that it runs on n2, and has the address of n1."""
     cluster = staged(cnp(egress("Deny", "{nodes: {matchLabels: {zone: a}}}")))
     host = pod("y/h", {}, "172.31.255.1", node="n2", host_network=True)
-    assert marks(replace(cluster, pods={**cluster.pods, host.ref: host}), ["x/a -> y/h 80"], KNP) == "X!"
+    for each in (host, replace(host, addresses=(), node_addresses=())):
+        assert marks(replace(cluster, pods={**cluster.pods, host.ref: each}), ["x/a -> y/h 80"], KNP) == "X!"
 
 
 def test_peers_that_are_not_known_do_not_match_the_first_pods_either() -> None:

@@ -77,6 +77,19 @@ def test_counts_where_the_place_of_a_tier_is_not_known() -> None:
     assert (counts.allow, counts.deny, counts.unknown) == (56 - 4 * 7, 0, 4 * 7)
 
 
+def test_counts_of_a_node_where_the_place_of_a_tier_is_not_known() -> None:
+    unplaced = Policy(PolicyRef("y", "q"), ingress=(), tier="gone")
+    cluster = replace(stage(unplaced), tiers_known=False)
+    counts = evaluate(cluster, externals=[External(ip_address("172.31.255.2"))]).table(80).counts()
+    # into each of the 2 pods of y: from 1 of y and 5 others; their own node gets in
+    assert (counts.allow, counts.deny, counts.unknown) == (56 - 12, 0, 12)
+
+
+def test_counts_where_nobody_is_let_in() -> None:
+    counts = evaluate(stage(*(policy(f"{name}/p", ingress=()) for name in "xyz"))).table(80).counts()
+    assert (counts.allow, counts.deny, counts.unknown) == (0, 42, 0)
+
+
 def test_the_own_node_is_counted_where_a_plugin_never_holds_it_back() -> None:
     profile = replace(CALICO, own_node=Treatment.ALWAYS)
     pods = [

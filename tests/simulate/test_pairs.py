@@ -160,6 +160,7 @@ def test_a_label_chosen_later_of_the_first_group() -> None:
     later = replace(pod(0, "x"), labels={"hash": CHOSEN_LATER + "*"})
     isolates = Policy(PolicyRef("x", "p"), Subject(Selector.of({"hash": "h1"})), ingress=())
     of = Cluster({"x": Namespace("x", {})}, {p.ref: p for p in (later, pod(1, "x"))}, (isolates,))
+    assert Simulator(of).decide(Flow(later.ref, later.ref, 80)).verdict is Verdict.ALLOW
     bundles = AllPairs(read_question(of, ports=[(80, TCP)])).overview().bundles
     assert {str(b.destinations): b.verdict for b in bundles} == {
         "x/p0": Verdict.UNKNOWN,

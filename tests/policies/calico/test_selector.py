@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netprobe.model.expression import write
+from netprobe.model.expression import AllOf, AnyOf, Expression, Negation, Part, ValuePart, both, write
+from netprobe.model.labels import Operator, Requirement
 from netprobe.policies.calico_selector import SelectorError, parse_selector, uses_global
 
 LABELS = {
@@ -54,6 +55,28 @@ def test_what_matches(text: str, expected: str) -> None:
     assert " ".join(name for name, labels in LABELS.items() if expression.matches(labels)) == expected
     written = parse_selector(write(expression))
     assert all(written.matches(labels) == expression.matches(labels) for labels in LABELS.values())
+
+
+A, B = Requirement("a", Operator.EXISTS), Requirement("b", Operator.IN, ("it's",))
+WRITTEN = [
+    (AnyOf((A, B)), """has(a) || b == "it's\""""),
+    (AllOf((AnyOf((A, B)), A)), """(has(a) || b == "it's") && has(a)"""),
+    (Negation(AllOf()), "!all()"),
+    (Negation(AllOf((A,))), "!(has(a))"),
+    (Requirement("a", Operator.DOES_NOT_EXIST), "!has(a)"),
+    (Requirement("a", Operator.NOT_IN, ("1",)), "a != '1'"),
+    (Requirement("a", Operator.IN, ("1", "2")), "a in {'1', '2'}"),
+    (ValuePart("a", Part.START, "1"), "a starts with '1'"),
+]
+
+
+@pytest.mark.parametrize(("expression", "text"), WRITTEN)
+def test_how_an_expression_is_written(expression: Expression, text: str) -> None:
+    assert write(expression) == text
+
+
+def test_expressions_that_must_both_match() -> None:
+    assert [both(A, B), both(None, A), both(None)] == [AllOf((A, B)), A, None]
 
 
 MISTAKES = {
