@@ -243,12 +243,12 @@ class Trials:
     def __init__(self, session: pytest.Session, files: set[str]) -> None:
         self.items = session.items
         self._session = session
+        self._caches = [each for each in gc.get_objects() if isinstance(each, _lru_cache_wrapper)]
         self._seconds, self._reached = self._rehearse(files)
         self._functions: dict[str, list[FunctionType]] = defaultdict(list)
         for each in gc.get_objects():
             if isinstance(each, FunctionType) and each.__code__.co_filename in files:
                 self._functions[each.__code__.co_filename].append(each)
-        self._caches = [each for each in gc.get_objects() if isinstance(each, _lru_cache_wrapper)]
         self._kills: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
         gc.freeze()
 
@@ -274,8 +274,7 @@ class Trials:
         for function in self._functions[str(mutant.path)]:
             own = function.__code__
             function.__code__ = code.get((own.co_qualname, own.co_firstlineno), own)
-        for cached in self._caches:
-            cached.cache_clear()
+        self._forget()
         for number, following in zip_longest(order, order[1:]):
             signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S + 10 * self._seconds[number])
             signal.alarm(HANGS_S)
@@ -302,12 +301,18 @@ class Trials:
 
         for number, item in enumerate(self.items):
             started = time.process_time()
+            self._forget()
             sys.settrace(trace)
             passes = self._passes(number, number + 1 if number + 1 < len(self.items) else None)
             sys.settrace(None)
             assert passes, f"{item.nodeid} fails without a mutant"
             seconds.append(time.process_time() - started)
         return seconds, reached
+
+    def _forget(self) -> None:
+        """A result that an earlier test left in a cache would hide what a test reaches."""
+        for cached in self._caches:
+            cached.cache_clear()
 
     def _passes(self, number: int, following: int | None) -> bool:
         item = self.items[number]
