@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from netprobe.errors import LabError, NotFoundError, UsageError
 from netprobe.kube import connect
 from netprobe.model.flow import External, Protocol
 from netprobe.probe.run_objects import ADDRESS, OUTSIDE
+
+_LOOK_AGAIN_S = 0.1
 
 
 async def add_host(
@@ -37,11 +40,9 @@ async def remove_host(kubeconfig: str, name: str) -> None:
             await cluster.delete("Pod", name, OUTSIDE)
         except NotFoundError:
             raise UsageError(f"the lab has no external host {name}") from None
-        async for event in cluster.watch("Pod", OUTSIDE):
-            if event.object["metadata"]["name"] == name and event.type == "DELETED":
-                return
-            if name not in {pod["metadata"]["name"] for pod in await cluster.find("Pod", OUTSIDE)}:
-                return
+        # A watch that begins after the pod has gone would say nothing.
+        while name in {pod["metadata"]["name"] for pod in await cluster.find("Pod", OUTSIDE)}:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 def _pod(name: str, addresses: Sequence[External], ports: Sequence[tuple[int, Protocol]]) -> dict[str, Any]:

@@ -132,10 +132,16 @@ async def body(request: web.BaseRequest, by: Writer) -> Any:
 
 
 async def options(request: web.BaseRequest) -> dict[str, Any]:
-    """DeleteOptions, which may be missing."""
+    """DeleteOptions: the body, completed by the query."""
     data = await request.read()
     read: Any = bodies.parse(data, content_type(request), []) if data.strip() else {}
-    return ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
+    read = ObjectDecoder("DeleteOptions", "v1").struct(read, definition("DeleteOptions"))
+    given: dict[str, Any] = {}
+    if "gracePeriodSeconds" in request.query:
+        given["gracePeriodSeconds"] = number(request, "gracePeriodSeconds", 0)
+    if "propagationPolicy" in request.query:
+        given["propagationPolicy"] = request.query["propagationPolicy"]
+    return {**given, **read}
 
 
 def shown(request: web.BaseRequest, target: RequestTarget, stored: Stored) -> Any:
