@@ -17,8 +17,10 @@ NOW = datetime.now(UTC)
 NOT_READY = "node.kubernetes.io/not-ready"
 
 
-def node(name: str, ready: str | None = "True", *taints: str, age_s: float = 5, **spec: Any) -> Object:
-    changed = (NOW - timedelta(seconds=age_s)).isoformat(timespec="seconds").replace("+00:00", "Z")
+def node(
+    name: str, ready: str | None = "True", *taints: str, age_s: float = 5, now: datetime = NOW, **spec: Any
+) -> Object:
+    changed = (now - timedelta(seconds=age_s)).isoformat(timespec="seconds").replace("+00:00", "Z")
     conditions = [{"type": "Ready", "status": ready, "lastTransitionTime": changed}] if ready else []
     listed = [{"key": taint, "effect": "NoSchedule"} for taint in taints]
     return {
@@ -61,7 +63,7 @@ def test_a_node_that_starts_is_waited_for(
 ) -> None:
     cluster = FakeCluster()
     cluster.objects["Node", None, "a"] = node("a")
-    cluster.objects["Node", None, "b"] = node("b", "True", NOT_READY)
+    cluster.objects["Node", None, "b"] = node("b", "True", NOT_READY, now=datetime.now(UTC))
     said: list[str] = []
 
     async def run() -> tuple[str, ...]:
