@@ -8,7 +8,7 @@ and ports of the rules that differ matter. A new label concerns the policies tha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from netprobe.model.expression import leaves
 from netprobe.model.flow import Address, End, External, Flow, Pod, Via
 from netprobe.model.labels import Labels, Selector
 from netprobe.model.policy import (
+    NETWORK_POLICY,
     AllPeers,
     Direction,
     IPBlock,
@@ -176,6 +177,8 @@ class Cells:
             for direction in Direction:
                 for subject, peer, rules in self._of_policy(old, new, direction):
                     yield subject, direction, peer, rules
+                for subject in self._bared(old, new):
+                    yield from ((subject, direction, peer, None) for peer in self._all())
         for end, keys in self._relabelled(delta):
             for policy, direction, rule in dict.fromkeys(m for key in keys for m in self._mentions[key]):
                 if rule is None:
@@ -203,6 +206,14 @@ class Cells:
                 continue
             for rule in differing if again else (*before, *after):
                 yield from ((subject, peer, (rule,)) for peer in self._peers(versions[0], rule))
+
+    def _bared(self, old: Policy | None, new: Policy | None) -> Collection[Alike]:
+        """Pods that only one version selects, where a NetworkPolicy hides Baseline in both directions."""
+        versions = [one for one in (old, new) if one is not None and one.kind == NETWORK_POLICY]
+        if not self._simulator.profile.hides_baseline:
+            return ()
+        selected = [frozenset(self._subjects(policy)) for policy in versions]
+        return selected[0] ^ selected[1] if len(selected) == 2 else selected[0] if selected else ()
 
     def _isolated(self, subject: Alike, versions: Iterable[Policy], direction: Direction) -> bool:
         """Whether other policies of the tiers apply, so that their ends decide with and without this one."""

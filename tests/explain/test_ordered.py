@@ -12,7 +12,7 @@ from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import load
 from netprobe.model.flow import External, Flow, PodRef, Via
 from netprobe.model.verdict import Verdict
-from netprobe.simulate import Simulator
+from netprobe.simulate import CALICO, KUBE_NETWORK_POLICIES, Profile, Simulator
 from tests.manifest_text import calico, cluster, documents, pod, policy
 
 WEB, CART, DB = (PodRef("shop", name) for name in ("web", "cart", "db"))
@@ -206,3 +206,17 @@ def change(policies: str, asked: Flow, declared: dict[Flow, Verdict], folder: Pa
     after = Simulator(advisor.world.delta(found.changes).cluster(cluster))
     assert {flow: after.decide(flow).verdict for flow in declared} == declared
     return found.text
+
+
+@pytest.mark.parametrize(("profile", "suggested"), [(CALICO, True), (KUBE_NETWORK_POLICIES, False)])
+def test_a_policy_of_the_other_direction_that_hides_baseline_breaks_what_baseline_closes(
+    tmp_path: Path, profile: Profile, suggested: bool
+) -> None:
+    """A policy for egress of cart would open it for ingress where it hides Baseline."""
+    path = tmp_path / "policies.yaml"
+    path.write_text(PODS + cnp("floor", 5, DENY_ALL, "Baseline"))
+    simulator = Simulator(load([path]).cluster, profile)
+    outward = Flow(CART, External(ip_address("203.0.113.9")), 443)
+    declared = ListedFlows({Flow(WEB, CART, 80): Verdict.DENY, outward: Verdict.DENY})
+    change = explain(Advisor(simulator, declared), outward).change
+    assert (change is not None) is suggested, change
