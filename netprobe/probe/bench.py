@@ -121,8 +121,13 @@ class Bench(ABC):
 
     async def create(self, obj: Object) -> Object:
         """Create an object with the run's label and token, recorded first. ConflictError if it exists."""
-        await self._note(ObjectRef.of(obj))
-        return await self._cluster.create(self._marked(obj))
+        ref = ObjectRef.of(obj)
+        await self._note(ref)
+        try:
+            return await self._cluster.create(self._marked(obj))
+        except ForbiddenError:  # it does not exist, and who may not create it may not look for it either
+            self._record.refs -= {ref}
+            raise
 
     async def apply(self, obj: Object) -> None:
         """Create an object, or replace it. ConflictError if it exists and belongs to others."""

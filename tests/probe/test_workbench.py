@@ -182,6 +182,31 @@ def test_nobody_is_waited_for_who_cannot_be_reached(*, back_s: float, removed: b
             virtually(run())
 
 
+def test_what_may_not_be_created_need_not_be_looked_for_at_removal() -> None:
+    """Who may not create a kind may often not get it either."""
+
+    class Closed(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "ClusterNetworkPolicy":
+                raise ForbiddenError("cannot create clusternetworkpolicies")
+            return await super().create(obj)
+
+        async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
+            if kind == "ClusterNetworkPolicy":
+                raise ForbiddenError("cannot get clusternetworkpolicies")
+            return await super().get(kind, name, namespace)
+
+    cluster = Closed()
+
+    async def run() -> None:
+        async with Workbench(cluster, FIXTURE) as bench:
+            with pytest.raises(ForbiddenError, match="cannot create"):
+                await bench.create({"kind": "ClusterNetworkPolicy", "metadata": {"name": "deny"}})
+
+    virtually(run())
+    assert cluster.objects == {}
+
+
 def test_what_is_not_the_runs_is_left_alone() -> None:
     cluster = FakeCluster()
 
