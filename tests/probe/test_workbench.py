@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -192,9 +193,18 @@ def test_what_may_not_be_created_need_not_be_looked_for_at_removal() -> None:
             return await super().create(obj)
 
         async def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
-            if kind == "ClusterNetworkPolicy":
-                raise ForbiddenError("cannot get clusternetworkpolicies")
+            self._refuse(kind)
             return await super().get(kind, name, namespace)
+
+        async def find(
+            self, kind: str, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+        ) -> list[Object]:
+            self._refuse(kind)
+            return await super().find(kind, namespace, labels)
+
+        def _refuse(self, kind: str) -> None:
+            if kind == "ClusterNetworkPolicy":
+                raise ForbiddenError("cannot read clusternetworkpolicies")
 
     cluster = Closed()
 
