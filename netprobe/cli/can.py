@@ -122,13 +122,13 @@ def _simulated(flags: CanFlags) -> tuple[int, str, tuple[str, ...]]:
     world = read_world(flags.inputs, flags.cluster, nothing="no policies given: use -f, --suite or --context")
     read = Cluster(world.cluster(), profile_of(flags.profile), world.externals)
     number, protocol = flags.destination.port or (None, Protocol.TCP)
-    asked = (end(flags.source), flags.destination.end, number, protocol.value)
+    question = (end(flags.source), flags.destination.end, number, protocol.value)
     try:
-        if read.can(*asked, family=options.FAMILIES[flags.ip_family]):
+        if read.can(*question, family=options.FAMILIES[flags.ip_family]):
             return 0, "", read.model.warnings
     except UnknownVerdictError as error:
         return 3, str(error), read.model.warnings
-    flow = read.flows(*asked, family=options.FAMILIES[flags.ip_family])[0]
+    flow = read.flows(*question, family=options.FAMILIES[flags.ip_family])[0]
     first, *_ = lines(explain(Simulator(read.model, read.profile), flow, suggest=False))
     return 1, first, read.model.warnings
 

@@ -41,9 +41,11 @@ class ExplainFlags(options.Flags):
         metavar="PORT[/PROTOCOL]",
         help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
     )
-    inputs: InputFlags = options.nested(InputFlags)
-    suite_path: None = options.option(
-        "--suite", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
+    inputs: InputFlags = options.nested(
+        InputFlags,
+        suite_path=options.option(
+            "--suite", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
+        ),
     )
     step: int = options.option(
         "--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."

@@ -90,10 +90,10 @@ def up(flags: UpFlags) -> int:
     plugin = read_manifest(flags.manifest).from_registry(flags.registry)
     wanted = CreateOptions(flags.config, flags.node_image, tuple(flags.archives))
     run_async(_up(flags.name, flags.kubeconfig, wanted, plugin, Timeouts(ready_s=flags.ready_s)))
-    asked = ["--context", context_of(flags.name)]
-    asked += ["--kubeconfig", str(flags.kubeconfig)] if flags.kubeconfig else []
-    asked += ["--registry", flags.registry] if flags.registry else []
-    with doctor.make_context("doctor", asked, parent=click.get_current_context()) as examination:
+    arguments = ["--context", context_of(flags.name)]
+    arguments += ["--kubeconfig", str(flags.kubeconfig)] if flags.kubeconfig else []
+    arguments += ["--registry", flags.registry] if flags.registry else []
+    with doctor.make_context("doctor", arguments, parent=click.get_current_context()) as examination:
         status: int = doctor.invoke(examination)
     return status
 

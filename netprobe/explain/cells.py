@@ -20,6 +20,7 @@ from netprobe.model.expression import leaves
 from netprobe.model.flow import Address, End, External, Flow, Pod, Via
 from netprobe.model.labels import Labels, Selector
 from netprobe.model.policy import (
+    BASELINE_TIER,
     NETWORK_POLICY,
     AllPeers,
     Direction,
@@ -107,6 +108,9 @@ class Cells:
     ) -> None:
         self._simulator, self._world = simulator, world
         cluster = simulator.cluster
+        self._hides_baseline = simulator.profile.hides_baseline and any(
+            policy.tier == BASELINE_TIER.name for policy in cluster.policies
+        )
         named = dict.fromkeys((*externals, *(declared.outside if declared is not None else ())))
         families = sorted({a.version for pod in cluster.pods.values() for a in pod.addresses}) or [4]
         kinds = outside((cluster,), families, [external.address for external in named])
@@ -209,9 +213,9 @@ class Cells:
 
     def _bared(self, old: Policy | None, new: Policy | None) -> Collection[Alike]:
         """Pods that only one version selects, where a NetworkPolicy hides Baseline in both directions."""
-        versions = [one for one in (old, new) if one is not None and one.kind == NETWORK_POLICY]
-        if not self._simulator.profile.hides_baseline:
+        if not self._hides_baseline:
             return ()
+        versions = [one for one in (old, new) if one is not None and one.kind == NETWORK_POLICY]
         selected = [frozenset(self._subjects(policy)) for policy in versions]
         return selected[0] ^ selected[1] if len(selected) == 2 else selected[0] if selected else ()
 

@@ -52,7 +52,7 @@ ISOLATING = 100
 """Cost of a policy for pods that none applies to, without a declaration that says what they need."""
 
 MOST_NAMED = 20
-"""Peers or ports that the text of a suggestion names: whoever writes them by hand needs them all."""
+"""How many peers or ports a suggestion spells out: a reader who edits by hand needs the whole list."""
 
 _VERBS = {Action.ALLOW: "allows", Action.DENY: "denies", Action.PASS: "passes on to later tiers"}
 _PEER_LISTS, _PORT_LISTS = {"from", "to"}, {"ports", "protocols"}

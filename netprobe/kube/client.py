@@ -102,7 +102,7 @@ class KubeCluster:
     async def create(self, obj: Object) -> Object:
         if RESOURCES[key_of(obj)].is_review:
             return await self._post(obj, twice=True)
-        if _token(obj) is None:  # it could not be told from someone else's object
+        if _token(obj) is None:  # nothing would show that the object is ours
             return await self._post(obj)
         failure: ClusterError | None = None  # of the request before
 

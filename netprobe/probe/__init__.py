@@ -11,7 +11,7 @@
     pace        presets and deadlines                                   Pace
     run_objects the objects of a run                                    pure
     bench       what every kind of run does                             Bench
-    workbench   a fixture in its own namespaces                      Workbench
+    workbench   a fixture in its own namespaces                         Workbench
     guests/     shadow pods next to the workloads of others
     readiness   waiting for pods
     admission_changes  what admission changed of the pods of a run      pure

@@ -151,7 +151,7 @@ def answer(protocol: Protocol, result: AnswerLine, *, fine_clock: bool, tried_s:
     outcome = outcome_of(protocol, result.status, result.text)
     timed = outcome is Outcome.CONNECTED and fine_clock and result.elapsed_us >= 0
     latency_ms = result.elapsed_us / 1000 if timed else None
-    return Answer(outcome, latency_ms, result.text, tried_s, result.elapsed_us / 1e6)
+    return Answer(outcome, latency_ms, result.text, tried_s, max(result.elapsed_us, 0) / 1e6)
 
 
 def outcome_of(protocol: Protocol, status: int, text: str) -> Outcome:
