@@ -9,10 +9,13 @@ from dataclasses import replace
 import pytest
 
 from netprobe.debug import Answer, Request, debug, watch
+from netprobe.debug.ephemeral import EphemeralContainers
 from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
 from netprobe.lab import Lab
+from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
+from netprobe.probe.run_objects import PodOptions
 from netprobe.run.target import ClusterChoice
 from tests.debug import faults
 
@@ -108,20 +111,20 @@ ALLOWED: Object = {
 def test_where_a_shadow_pod_would_disturb_an_ephemeral_container_asks(lab: Lab, question: Request) -> None:
     said: list[str] = []
 
-    async def ask() -> tuple[Answer, Answer, list[Object]]:
+    async def ask() -> tuple[Answer, Answer]:
         async with connect(str(lab.kubeconfig)) as cluster:
             await faults.apply(cluster, [GOSSIP, ALLOWED])
             try:
                 refused = await debug(question, ignore, ignore)
                 ephemeral = replace(question, ephemeral=True, say=said.append)
                 answer = await debug(ephemeral, ignore, ignore)
-                pods = await cluster.find("Pod", SHOP, {"app": "web"})
-                return refused, answer, pods[0]["status"]["ephemeralContainerStatuses"]
+                await all_ended(cluster, "web")
+                return refused, answer
             finally:
                 await cluster.delete("Service", "gossip", SHOP)
                 await cluster.delete("NetworkPolicy", "db", SHOP)
 
-    refused, ephemeral, containers = asyncio.run(ask())
+    refused, ephemeral = asyncio.run(ask())
     text = refused["packets"].text
     assert text.startswith(f"a shadow pod would disturb other workloads: Service {SHOP}/gossip publishes")
     assert text.endswith("(--disturb creates it anyway)")
@@ -129,7 +132,31 @@ def test_where_a_shadow_pod_would_disturb_an_ephemeral_container_asks(lab: Lab, 
     assert ephemeral.exit_status == 0
     assert len(said) == 1
     assert "it ends with this command and cannot be removed" in said[0]
-    assert all("terminated" in one["state"] for one in containers)
+
+
+async def all_ended(cluster: KubeCluster, app: str) -> None:
+    """Wait until all ephemeral containers of a pod of the shop have ended."""
+    async with asyncio.timeout(10):
+        while True:
+            [pod] = await cluster.find("Pod", SHOP, {"app": app})
+            if all("terminated" in one["state"] for one in pod["status"]["ephemeralContainerStatuses"]):
+                return
+            await asyncio.sleep(0.1)
+
+
+def test_every_ephemeral_container_ends_when_its_client_detaches(lab: Lab) -> None:
+    async def attach() -> None:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            [pod] = await cluster.find("Pod", SHOP, {"app": "web"})
+            ref = PodRef(SHOP, pod["metadata"]["name"])
+            containers = EphemeralContainers(cluster, PodOptions(), ready_s=20)
+            for name in (f"cat-{number}" for number in range(8)):
+                await containers.add(ref, name, ["sh", "-c", "cat", "netprobe"])
+                async with containers.exec(ref.namespace, ref.name, name, ()) as execution:
+                    await execution.send("text\n")
+            await all_ended(cluster, "web")
+
+    asyncio.run(attach())
 
 
 def test_watching_ends_when_the_result_changes(lab: Lab, question: Request) -> None:

@@ -139,14 +139,14 @@ async def _run(
             if ended is not None:
                 ended(_NOT_STARTED)
         return client.response
+    if ended is not None:
+        process.on_exit(ended)  # also when this request is cancelled before the process has ended
     serve = _serve(client, process, fault, request.transport, shows_code=ended is None)
     try:
         await _converse(client, serve, process)
     finally:
         process.kill()
-        code = await process.wait()
-        if ended is not None:
-            ended(code)
+        await process.wait()
     return client.response
 
 

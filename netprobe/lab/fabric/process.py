@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import termios
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,9 @@ class LabProcess:
 
     async def wait(self) -> int:
         return await asyncio.shield(self._status)
+
+    def on_exit(self, call: Callable[[int], None]) -> None:
+        self._status.add_done_callback(lambda status: call(status.result()))
 
     def kill(self) -> None:
         """Kill the program and all processes of its session. Output that has not been read is lost.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -89,13 +89,14 @@ class CountedRule:
 
 
 class Process(Protocol):
-    """A process in a pod; `stderr` is None with a terminal. `wait` returns the status."""
+    """A process in a pod; `stderr` is None with a terminal. `wait` and `on_exit` give the status."""
 
     stdin: asyncio.StreamWriter | None
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader | None
 
     async def wait(self) -> int: ...
+    def on_exit(self, call: Callable[[int], None]) -> None: ...
     def kill(self) -> None: ...
     def resize(self, columns: int, rows: int) -> None: ...
 

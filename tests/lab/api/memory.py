@@ -7,7 +7,7 @@ the real fabric.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -31,6 +31,10 @@ class MemoryProcess:
     async def wait(self) -> int:
         status = await self.inner.wait()
         return status if status >= 0 else 128 - status
+
+    def on_exit(self, call: Callable[[int], None]) -> None:
+        self.ending = asyncio.ensure_future(self.wait())
+        self.ending.add_done_callback(lambda status: call(status.result()))
 
     def kill(self) -> None:
         if self.inner.returncode is None:
