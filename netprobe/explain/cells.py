@@ -108,9 +108,7 @@ class Cells:
     ) -> None:
         self._simulator, self._world = simulator, world
         cluster = simulator.cluster
-        self._hides_baseline = simulator.profile.hides_baseline and any(
-            policy.tier == BASELINE_TIER.name for policy in cluster.policies
-        )
+        self._has_baseline = any(policy.tier == BASELINE_TIER.name for policy in cluster.policies)
         named = dict.fromkeys((*externals, *(declared.outside if declared is not None else ())))
         families = sorted({a.version for pod in cluster.pods.values() for a in pod.addresses}) or [4]
         kinds = outside((cluster,), families, [external.address for external in named])
@@ -212,18 +210,20 @@ class Cells:
                 yield from ((subject, peer, (rule,)) for peer in self._peers(versions[0], rule))
 
     def _bared(self, old: Policy | None, new: Policy | None) -> Collection[Alike]:
-        """Pods that only one version selects, where a NetworkPolicy hides Baseline in both directions."""
-        if not self._hides_baseline:
-            return ()
-        versions = [one for one in (old, new) if one is not None and one.kind == NETWORK_POLICY]
+        """Pods that only one version selects, where a NetworkPolicy may hide Baseline in both directions."""
+        versions = [one for one in (old, new) if one is not None and self._may_hide_baseline(one)]
         selected = [frozenset(self._subjects(policy)) for policy in versions]
         return selected[0] ^ selected[1] if len(selected) == 2 else selected[0] if selected else ()
+
+    def _may_hide_baseline(self, policy: Policy) -> bool:
+        """Plugins differ in whether it does (`Profile.hides_baseline`)."""
+        return self._has_baseline and policy.kind == NETWORK_POLICY
 
     def _isolated(self, subject: Alike, versions: Iterable[Policy], direction: Direction) -> bool:
         """Whether other policies of the tiers apply, so that their ends decide with and without this one."""
         assert subject.pod is not None  # noqa: S101
         others = self._simulator.sides.applying(subject.pod, direction)
-        return not self._simulator.profile.hides_baseline and all(
+        return all(
             any(each.tier == policy.tier and each.ref != policy.ref for each in others) for policy in versions
         )
 
@@ -293,7 +293,7 @@ class Cells:
             subject = {*keys_of(policy.subject.pods), *keys_of(policy.subject.namespaces)}
             for direction in Direction:
                 rules = policy.rules(direction)
-                for key in subject if rules is not None else ():
+                for key in subject if rules is not None or self._may_hide_baseline(policy) else ():
                     found[key].append((policy, direction, None))
                 for rule in rules or ():
                     for key in {key for peer in (*rule.peers, rule.own) for key in _keys(peer)}:

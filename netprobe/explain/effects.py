@@ -2,7 +2,8 @@
 
 Theory of operation. `Cells` finds the few flows that a change may concern, and which of their sides. They are
 decided again by two simulators: that of the cluster, and one with the policies and ends concerned. If a side
-that stays as it is denies a flow, nothing changes for it.
+that stays as it is denies a flow, nothing changes for it. A declared flow also breaks if its verdict is up to
+the plugin afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from netprobe.simulate.endpoint import common_families
 MOST_PAIRS = 20_000
 """Pairs of groups and ports that are decided for one change; a change that concerns more is not suggested."""
 MOST_SHOWN = 20
+
+
+_Judged = tuple[Verdict, str | None]
+"""What one side does with a flow, and why another plugin may decide otherwise (`Side.undefined`)."""
 
 
 class Changed(NamedTuple):
@@ -79,6 +84,8 @@ class Guard:
                 resolved = self._resolved(cell, verdict)
                 if resolved is None:
                     return None
+                if verdict is None:
+                    continue
                 found.unwanted += 0 if cell.holds(goal) else cell.size - len(resolved)
                 if at_most is not None and found.unwanted > at_most:
                     return None
@@ -118,8 +125,11 @@ class Guard:
 
     def _changes(
         self, cell: Cell, directions: Iterable[Direction], after: Simulator
-    ) -> Iterator[tuple[Family | None, Verdict]]:
-        """The new verdicts on a cell, by family; family None if they change alike in all."""
+    ) -> Iterator[tuple[Family | None, Verdict | None]]:
+        """The new verdicts on a cell, by family; family None if they change alike in all.
+
+        Verdict None: it stays the same on this plugin, but from now on the APIs leave it undefined.
+        """
         flow = cell.sample
         if flow is None:
             return
@@ -129,29 +139,34 @@ class Guard:
             for simulator in (before, after)
         )
         families = common_families(*old_ends)
-        found: dict[Family | None, Verdict] = {}
+        found: dict[Family | None, Verdict | None] = {}
 
-        def judge(simulator: Simulator, direction: Direction, family: Family | None) -> Verdict:
+        def judge(simulator: Simulator, direction: Direction, family: Family | None) -> _Judged:
             ends = old_ends if simulator is before else new_ends
             subject, peer = ends if direction is Direction.EGRESS else ends[::-1]
-            return simulator.sides.judge(direction, subject, peer, flow, family).verdict
+            side = simulator.sides.judge(direction, subject, peer, flow, family)
+            return side.verdict, side.undefined
 
         for family in families:
             kept = (judge(before, each, family) for each in Direction if each not in directions)
-            if Verdict.DENY in kept or all(
-                judge(before, each, family) is judge(after, each, family) for each in directions
+            if (Verdict.DENY, None) in kept or all(
+                judge(before, each, family) == judge(after, each, family) for each in directions
             ):
                 continue
             old = before.between(flow, *old_ends, family)
             new = after.between(flow, *new_ends, family)
-            if old.verdict is not new.verdict and not old.undefined:
+            if old.undefined:
+                continue
+            if old.verdict is not new.verdict:
                 found[family] = new.verdict
+            elif new.undefined:
+                found[family] = None
         if len(found) == len(families) and len(set(found.values())) == 1:
             yield None, found[families[0]]
         else:
             yield from found.items()
 
-    def _resolved(self, cell: Cell, verdict: Verdict) -> list[Flow] | None:
+    def _resolved(self, cell: Cell, verdict: Verdict | None) -> list[Flow] | None:
         """The flows of a cell that a verdict makes as declared; None if one is declared otherwise."""
         found: list[Flow] = []
         if self.declared is None:
@@ -159,9 +174,11 @@ class Guard:
         for source in cell.source.members:
             for destination in cell.destination.members:
                 declared = self.declared.verdict(source, destination, *cell.port)
+                if declared is None:
+                    continue
                 if declared is verdict:
                     found.append(Flow(source, destination, *cell.port))
-                elif declared is not None and source != destination:
+                elif source != destination:
                     return None
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from netprobe.explain import Advisor, explain
 from netprobe.explain.declared import ListedFlows
+from netprobe.explain.effects import Guard
+from netprobe.explain.world import Delta, World
 from netprobe.manifests import load
 from netprobe.model.flow import External, Flow, PodRef, Via
 from netprobe.model.verdict import Verdict
@@ -208,15 +211,37 @@ def change(policies: str, asked: Flow, declared: dict[Flow, Verdict], folder: Pa
     return found.text
 
 
-@pytest.mark.parametrize(("profile", "suggested"), [(CALICO, True), (KUBE_NETWORK_POLICIES, False)])
-def test_a_policy_of_the_other_direction_that_hides_baseline_breaks_what_baseline_closes(
-    tmp_path: Path, profile: Profile, suggested: bool
-) -> None:
-    """A policy for egress of cart would open it for ingress where it hides Baseline."""
+PROFILES = pytest.mark.parametrize(
+    "profile", [CALICO, KUBE_NETWORK_POLICIES], ids=lambda profile: profile.name
+)
+OUTWARD = Flow(CART, External(ip_address("203.0.113.9")), 443)
+
+
+def floor(tmp_path: Path, profile: Profile, more: str = "") -> Simulator:
+    """Baseline denies everything inside the cluster."""
     path = tmp_path / "policies.yaml"
-    path.write_text(PODS + cnp("floor", 5, DENY_ALL, "Baseline"))
-    simulator = Simulator(load([path]).cluster, profile)
-    outward = Flow(CART, External(ip_address("203.0.113.9")), 443)
-    declared = ListedFlows({Flow(WEB, CART, 80): Verdict.DENY, outward: Verdict.DENY})
-    change = explain(Advisor(simulator, declared), outward).change
-    assert (change is not None) is suggested, change
+    path.write_text(PODS + cnp("floor", 5, DENY_ALL, "Baseline") + more)
+    return Simulator(load([path]).cluster, profile)
+
+
+@PROFILES
+def test_a_policy_of_the_other_direction_breaks_what_baseline_closes(
+    tmp_path: Path, profile: Profile
+) -> None:
+    """A policy for egress of cart opens it for ingress where it hides Baseline; elsewhere it is undefined."""
+    declared = {Flow(WEB, CART, 80): Verdict.DENY, OUTWARD: Verdict.DENY}
+    change = explain(Advisor(floor(tmp_path, profile), ListedFlows(declared)), OUTWARD).change
+    assert change is None, change
+
+
+@PROFILES
+def test_so_does_a_label_by_which_such_a_policy_selects_a_pod(tmp_path: Path, profile: Profile) -> None:
+    closed = policy("{podSelector: {matchLabels: {tier: front}}, policyTypes: [Egress]}", name="closed")
+    simulator = floor(tmp_path, profile, closed)
+    cart = simulator.cluster.pods[CART]
+    labelled = Delta(pods={CART: replace(cart, labels={**cart.labels, "tier": "front"})})
+    effects = [
+        Guard(simulator, World(simulator.cluster), ListedFlows({flow: Verdict.DENY})).effects(labelled)
+        for flow in (Flow(WEB, CART, 80), OUTWARD)
+    ]
+    assert [one is None for one in effects] == [True, False]
