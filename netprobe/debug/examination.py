@@ -21,8 +21,7 @@ from netprobe.errors import ClusterError, NetprobeError, UsageError, WorkbenchEr
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome
 from netprobe.probe import new_run, permission
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.shadows import GuestPlan
+from netprobe.probe.guest_workbench import GuestPlan, GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.permission import DEBUG, EPHEMERAL
 from netprobe.probe.plan import Station

@@ -20,10 +20,9 @@ from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object
 from netprobe.policies.fields import Decoder
-from netprobe.probe import deciding
-from netprobe.probe.guests import surroundings
-from netprobe.probe.guests.surroundings import Surroundings
+from netprobe.probe import deciding, surroundings
 from netprobe.probe.readiness import describe, warnings
+from netprobe.probe.surroundings import Surroundings
 from netprobe.run.cluster import OpenCluster
 
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")

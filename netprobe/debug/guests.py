@@ -10,10 +10,9 @@ from netprobe.debug.records import Leg, Source
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import NAME_LABEL
-from netprobe.probe.guests import surroundings
-from netprobe.probe.guests.conflicts import side_effects
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
+from netprobe.probe import surroundings
+from netprobe.probe.conflicts import side_effects
+from netprobe.probe.guest_workbench import NEVER_COPIED, GuestPlan, GuestWorkbench, Shadow, shadow_labels
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import ROLE, RUN, run_namespace
 from netprobe.simulate.vocabulary import Vocabulary

@@ -23,8 +23,7 @@ from netprobe.model.observation import Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.probe import canary
 from netprobe.probe.canary import Canaries, CanaryWatch
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.shadows import SERVED
+from netprobe.probe.guest_workbench import SERVED, GuestWorkbench
 from netprobe.probe.netcat import Answer, Target
 from netprobe.probe.pace import Pace
 from netprobe.probe.plan import Station

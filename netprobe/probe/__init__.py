@@ -9,17 +9,20 @@
     prober      baseline, changes, rounds until stable                  Prober
     canary      does the cluster enforce, and since when
     pace        presets and deadlines                                   Pace
-    run_objects the objects of a run                                    pure
+    run_objects the objects of a run, and what admission changed        pure
     bench       what every kind of run does                             Bench
     workbench   a fixture in its own namespaces                         Workbench
-    guests/     shadow pods next to the workloads of others
     readiness   waiting for pods
-    admission_changes  what admission changed of the pods of a run      pure
     permission  what a run must be permitted to do
     ownership   which objects a run owns, and the proof                 pure
-    lease       shows that a run is alive, and holds its record
-    life        whether runs are alive
+    lease       shows that a run is alive, and holds its record; whether other runs are alive
     cleanup     removing what runs made                                 clean()
+
+For pods next to existing workloads, which must not be disturbed:
+
+    surroundings     what is read of the cluster before anything is created
+    conflicts        who would see a shadow pod, and whether that does harm    pure
+    guest_workbench  shadow pods in namespaces of others                       GuestWorkbench
 
 It uses the cluster through `ClusterAPI` (api.py), which `netprobe.kube.connect` implements, and it never sees
 an expectation. A run with steps:

@@ -1,6 +1,6 @@
 """What every kind of run does: its own namespace and Lease, pods made ready, everything removed at the end.
 
-`Workbench` makes a fixture in its own namespaces, `guests.GuestWorkbench` puts shadow pods into those of
+`Workbench` makes a fixture in its own namespaces, `GuestWorkbench` puts shadow pods into those of
 others.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, Final, Self, TypedDict
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef, Protocol
 from netprobe.model.objects import Object
-from netprobe.probe import admission_changes, cleanup, lease, life, permission, run_objects
+from netprobe.probe import cleanup, lease, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import Canaries
 from netprobe.probe.ownership import OPEN, ObjectRef, Record
@@ -240,7 +240,7 @@ class Bench(ABC):
                 f"the namespace {name} already exists and was not created by netprobe: rename it in the "
                 "suite, use --namespace-prefix, or remove it yourself"
             )
-        state = (await life.lives(self._cluster, [other], self._progress))[other]
+        state = (await lease.lives(self._cluster, [other], self._progress))[other]
         if state.alive:
             return f"the namespace {name} is in use by run {other}, which is alive: {state.why}"
         record = Record.read(state.lease) if state.lease else None
@@ -264,7 +264,7 @@ class Bench(ABC):
                 if not await self._is_leaving(ref_of(obj)):
                     raise
             except ForbiddenError as e:
-                if not frugal and admission_changes.too_much(str(e)):
+                if not frugal and run_objects.is_too_much(str(e)):
                     obj, frugal = run_objects.frugal(obj), True
                     continue
                 if not any(passing in str(e) for passing in ("service account", "status unknown for quota")):

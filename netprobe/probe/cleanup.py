@@ -18,9 +18,9 @@ from typing import Final
 from netprobe.errors import ClusterError, ForbiddenError, NotFoundError, UnreachableError
 from netprobe.model.objects import Object
 from netprobe.policies.kinds import BY_KEY, SIMULATED
-from netprobe.probe import life
 from netprobe.probe.api import LOST_S, ClusterAPI
 from netprobe.probe.deciding import key_of
+from netprobe.probe.lease import Life, lives
 from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.probe.run_objects import RUN, run_namespace
 
@@ -40,7 +40,7 @@ class Leftover:
     """What one run has in the cluster. `objects` as "Namespace/x" or "Pod/ns/x"."""
 
     run: str
-    life: life.Life
+    life: Life
     objects: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ async def clean(
     """
     unlisted: set[str] = set()
     labelled = await _labelled(cluster, run, unlisted)
-    alive = await life.lives(cluster, sorted(labelled), say)
+    alive = await lives(cluster, sorted(labelled), say)
     spared = [Leftover(one, alive[one], _Found.of(labelled[one]).names) for one in alive if alive[one].alive]
     removed, unproven = [], []
     async with asyncio.TaskGroup() as group:

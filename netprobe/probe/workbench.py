@@ -14,7 +14,7 @@ from netprobe.errors import ClusterError, ConflictError, NotFoundError, Workbenc
 from netprobe.model.flow import End, Flow, Placement, Pod, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
-from netprobe.probe import admission_changes, canary, permission, run_objects
+from netprobe.probe import canary, permission, run_objects
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import POLL_S, Bench, BenchOptions, ref_of, station, together
 from netprobe.probe.canary import Canaries, Canary
@@ -200,11 +200,11 @@ class Workbench(Bench):
         """Note what admission and controllers changed."""
         live = await self._cluster.find("Namespace", None, {run_objects.RUN: self.run})
         own = {obj["metadata"]["name"]: obj for obj in live}
-        self.labels = {ref: admission_changes.labels(pod) for ref, pod in pods.items()}
-        self.labels |= {name: admission_changes.labels(obj) for name, obj in own.items()}
+        self.labels = {ref: run_objects.live_labels(pod) for ref, pod in pods.items()}
+        self.labels |= {name: run_objects.live_labels(obj) for name, obj in own.items()}
         try:
             lists = await asyncio.gather(*(self._cluster.find("NetworkPolicy", name) for name in own))
         except ClusterError:  # not permitted to list them: a run does without
             lists = []
-        policies = admission_changes.policies((policy for found in lists for policy in found), self.run)
-        self.warnings = (*admission_changes.sidecars(pods.values()), *policies)
+        policies = run_objects.policy_warnings((policy for found in lists for policy in found), self.run)
+        self.warnings = (*run_objects.sidecar_warnings(pods.values()), *policies)

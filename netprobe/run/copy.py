@@ -24,8 +24,8 @@ from netprobe.probe import Fixture as PodsToMake
 from netprobe.probe import Observed, Prober, Workbench, new_run
 from netprobe.probe.canary import OPENING
 from netprobe.probe.deciding import OtherPolicies, key_of, other_policies
-from netprobe.probe.guests.surroundings import Surroundings, look_around
 from netprobe.probe.permission import COPY, COPY_ACCOUNTS, Permission, write_policies
+from netprobe.probe.surroundings import Surroundings, look_around
 from netprobe.run.applied import Served, not_tried, set_version
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.copied import Copied, copied

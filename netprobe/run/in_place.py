@@ -16,12 +16,11 @@ from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import from_objects
 from netprobe.model.flow import End, Pod, PodRef, Via
 from netprobe.probe import Observed, PodOptions, Prober, new_run
+from netprobe.probe.conflicts import SideEffect, side_effects
 from netprobe.probe.deciding import OtherPolicies, other_policies
-from netprobe.probe.guests.conflicts import SideEffect, side_effects
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.shadows import NEVER_COPIED
-from netprobe.probe.guests.surroundings import PodState, Surroundings, look_around, pod_states
+from netprobe.probe.guest_workbench import NEVER_COPIED, GuestWorkbench
 from netprobe.probe.permission import IN_PLACE, require
+from netprobe.probe.surroundings import PodState, Surroundings, look_around, pod_states
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.cover import Merit, cover
 from netprobe.run.driver import PreparedRun

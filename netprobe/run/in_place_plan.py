@@ -10,9 +10,9 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.probe.guests.shadows import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
-from netprobe.probe.guests.surroundings import PodState
+from netprobe.probe.guest_workbench import NEVER_COPIED, GuestPlan, Shadow, shadow_labels
 from netprobe.probe.run_objects import DEFAULT_ACCOUNT
+from netprobe.probe.surroundings import PodState
 from netprobe.run.cover import Cover
 from netprobe.run.moment import rows_by_family
 from netprobe.simulate import Simulator

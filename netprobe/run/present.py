@@ -21,7 +21,7 @@ from netprobe.probe import canary as canaries
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.canary import CONTROL_PORT, Canaries, Canary
 from netprobe.probe.deciding import SELECTABLE, key_of, listed
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guest_workbench import GuestWorkbench
 from netprobe.probe.plan import Station
 from netprobe.probe.prober import UNSEEN_S
 from netprobe.probe.run_objects import CHANGE, ROLE, RUN, run_namespace

@@ -7,15 +7,13 @@ has a new id, and its Jobs have new uids.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 import yaml
 
 from netprobe.model.flow import Pod
 from netprobe.model.objects import Object
-from netprobe.probe import PodOptions, canary, lease, run_objects
-from netprobe.probe.guests import shadows
-from netprobe.probe.guests.conflicts import SideEffect
+from netprobe.probe import PodOptions, canary, guest_workbench, lease, run_objects
+from netprobe.probe.conflicts import SideEffect
 from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.run.copied import Copied
 from netprobe.run.in_place_plan import InPlacePlan
@@ -25,7 +23,7 @@ def preview_in_place(
     plan: InPlacePlan, run: str, pods: PodOptions, seen_by: Iterable[SideEffect], notes: Iterable[str]
 ) -> Iterator[str]:
     """The shadow pods of a run in place, and who would notice them."""
-    made = shadows.objects(plan.guests, run, pods)
+    made = guest_workbench.guest_objects(plan.guests, run, pods)
     yield f"# {plan.cover.sentence(plan.ends)}\n"
     yield f"# {len(plan.simulated)} flows; {len(made.pods)} pods on {len(plan.guests.nodes)} nodes\n"
     for one in seen_by:
@@ -41,7 +39,7 @@ def preview_in_place(
     yield from _yaml(
         [
             lease.home(record),
-            lease.lease(record, datetime.now(UTC)),
+            lease.lease(record),
             *map(record.mark, (*made.owners, made.policy, *made.pods)),
         ]
     )

@@ -12,7 +12,7 @@ from netprobe.model.observation import Observation
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Observed, Pace, Prober
-from netprobe.probe.guests.surroundings import PodState
+from netprobe.probe.surroundings import PodState
 from netprobe.run.in_place_plan import InPlacePlan
 from netprobe.run.route import Route
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from netprobe.model.flow import Address, End, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guest_workbench import GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try, Unplaced
 from netprobe.run.in_place_plan import InPlacePlan

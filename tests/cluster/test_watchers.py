@@ -10,9 +10,8 @@ import pytest
 
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.probe import PodOptions
-from netprobe.probe.guests import shadows
-from netprobe.probe.guests.shadows import Shadow
+from netprobe.probe import PodOptions, guest_workbench
+from netprobe.probe.guest_workbench import Shadow
 from tests.cluster.account import kubectl
 from tests.cluster.neighbours import Neighbours, neighbours, until
 
@@ -49,9 +48,9 @@ def shadow(next_door: Neighbours, labels: dict[str, str]) -> Iterator[PodRef]:
     options = PodOptions(lifetime_s=300)
     node = next_door.get("pods", "-n", next_door.shop)["items"][0]["spec"]["nodeName"]
     ref = PodRef(next_door.shop, f"netprobe-{RUN}-0")
-    job = shadows.owner(next_door.shop, RUN, options)
+    job = guest_workbench.owner_job(next_door.shop, RUN, options)
     made: Object = json.loads(create(next_door, job))
-    pod = shadows.pod(
+    pod = guest_workbench.shadow_pod(
         Shadow(ref, labels, node, (PodRef(next_door.shop, "web"),)), RUN, options, made["metadata"]["uid"]
     )
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netprobe.model.objects import Object
-from netprobe.probe import admission_changes
+from netprobe.probe import run_objects
 from netprobe.probe.run_objects import CHANGE, RUN
 
 
@@ -19,14 +19,14 @@ def policy(name: str, run: str | None) -> Object:
 
 def test_labels_are_those_that_policies_see() -> None:
     labels = {RUN: "r1", CHANGE: "1", "app": "web", "team": "x"}
-    assert admission_changes.labels({"metadata": {"labels": labels}}) == {"app": "web", "team": "x"}
-    assert admission_changes.labels({"metadata": {}}) == {}
+    assert run_objects.live_labels({"metadata": {"labels": labels}}) == {"app": "web", "team": "x"}
+    assert run_objects.live_labels({"metadata": {}}) == {}
 
 
 def test_only_containers_next_to_the_probe_are_strange() -> None:
     waiting, beside = {"name": "init"}, {"name": "native", "restartPolicy": "Always"}
-    assert admission_changes.sidecars([pod("probe"), pod("probe", init=(waiting,))]) == []
-    (sentence,) = admission_changes.sidecars([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
+    assert run_objects.sidecar_warnings([pod("probe"), pod("probe", init=(waiting,))]) == []
+    (sentence,) = run_objects.sidecar_warnings([pod("proxy", "probe"), pod("probe", "proxy", init=(beside,))])
     assert "native (1), proxy (2)" in sentence
 
 
@@ -35,9 +35,9 @@ def test_labels_that_were_changed_are_reported_once_a_namespace() -> None:
         return {"metadata": {"namespace": namespace, "labels": {RUN: "r1", **labels}}}
 
     asked = of("shop", app="web")
-    assert admission_changes.relabelled([(asked, asked)]) == []
+    assert run_objects.label_warnings([(asked, asked)]) == []
     pairs = [(asked, of("shop", app="api")), (asked, of("shop", app="web", mesh="on")), (asked, of("data"))]
-    first, second = admission_changes.relabelled(pairs)
+    first, second = run_objects.label_warnings(pairs)
     assert first.startswith("admission changed labels of shadow pods in shop: app, mesh.")
     assert second.startswith("admission changed labels of shadow pods in data: app.")
 
@@ -53,12 +53,12 @@ def test_labels_that_were_changed_are_reported_once_a_namespace() -> None:
     ],
 )
 def test_what_a_pod_is_refused_for(refusal: str, too_much: bool) -> None:
-    assert admission_changes.too_much(refusal) is too_much
+    assert run_objects.is_too_much(refusal) is too_much
 
 
 def test_only_policies_of_others_are_strange() -> None:
-    assert admission_changes.policies([policy("canary", "r1")], "r1") == []
-    (sentence,) = admission_changes.policies(
+    assert run_objects.policy_warnings([policy("canary", "r1")], "r1") == []
+    (sentence,) = run_objects.policy_warnings(
         [policy("a", "r1"), policy("b", "r2"), policy("deny", None)], "r1"
     )
     assert "new namespaces: shop/b and shop/deny." in sentence

@@ -48,7 +48,7 @@ class Killed:
         for text in (home_ref, *objects, *unrecorded) if home else (*objects, *unrecorded):
             put(self.cluster, record.mark(obj(text)))
         if home:
-            held = lease.lease(record, lease.utc_now())
+            held = lease.lease(record)
             held["spec"]["holderIdentity"] = DEAD
             put(self.cluster, held)
         return record
@@ -132,7 +132,7 @@ def test_a_run_between_its_first_two_requests(lease_s: float | None) -> None:
 
     async def run() -> Cleaned:
         if lease_s:
-            held = lease.lease(record, lease.utc_now())
+            held = lease.lease(record)
             asyncio.get_running_loop().call_later(lease_s, put, cluster, held)
         return await clean(cluster)
 
@@ -251,7 +251,7 @@ def test_the_record_is_written_before_anything_is_created() -> None:
     "annotation", [None, "", "nonsense", "[]", '{"token": ""}', '{"token": "t", "objects": 5}']
 )
 def test_a_record_that_cannot_be_read_proves_nothing(annotation: str | None) -> None:
-    held = lease.lease(Record("r1"), lease.utc_now())
+    held = lease.lease(Record("r1"))
     held["metadata"]["annotations"] = {RECORD: annotation} if annotation is not None else {}
     assert Record.read(held) is None
 
@@ -259,4 +259,4 @@ def test_a_record_that_cannot_be_read_proves_nothing(annotation: str | None) -> 
 def test_a_record_is_read_as_it_was_written() -> None:
     record = Record("r1")
     record.refs = {ObjectRef("Pod", "shop", "web"), ObjectRef("Namespace", None, "shop")}
-    assert Record.read(lease.lease(record, lease.utc_now())) == record
+    assert Record.read(lease.lease(record)) == record

@@ -8,10 +8,10 @@ import pytest
 
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
-from netprobe.probe.guests.conflicts import selects, side_effects
-from netprobe.probe.guests.shadows import Shadow
-from netprobe.probe.guests.surroundings import Surroundings
+from netprobe.probe.conflicts import selects, side_effects
+from netprobe.probe.guest_workbench import Shadow
 from netprobe.probe.run_objects import RUN
+from netprobe.probe.surroundings import Surroundings
 
 SHADOW = Shadow(PodRef("shop", "netprobe-r1-0"), {"app": "web"}, "n1", (PodRef("shop", "web-1"),))
 WEB: Object = {"matchLabels": {"app": "web"}}

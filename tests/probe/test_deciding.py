@@ -11,9 +11,9 @@ from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotServ
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.objects import Object
 from netprobe.probe import PodOptions
+from netprobe.probe.conflicts import SideEffect
 from netprobe.probe.deciding import OtherPolicies, other_policies
-from netprobe.probe.guests.conflicts import SideEffect
-from netprobe.probe.guests.shadows import Shadow
+from netprobe.probe.guest_workbench import Shadow
 from netprobe.run.in_place import PlannedInPlace
 from netprobe.run.preview import preview_in_place
 from tests.probe.clock import virtually

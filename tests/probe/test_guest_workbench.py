@@ -6,10 +6,8 @@ from netprobe.model.flow import End, Flow, PodRef, Protocol
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
-from netprobe.probe import PodOptions, Prober
-from netprobe.probe.guests import shadows
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
-from netprobe.probe.guests.shadows import GuestPlan, Shadow
+from netprobe.probe import PodOptions, Prober, guest_workbench
+from netprobe.probe.guest_workbench import GuestPlan, GuestWorkbench, Shadow
 from netprobe.probe.netcat import Target
 from netprobe.probe.plan import Station, Try
 from netprobe.probe.run_objects import RUN
@@ -36,14 +34,14 @@ def hosting() -> FakeCluster:
 
 def test_only_labels_that_policies_look_at_are_copied_and_never_the_hash() -> None:
     labels = {"app": "web", "team": "blue", "pod-template-hash": "abc", "tier": "x"}
-    assert shadows.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
+    assert guest_workbench.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
         "app": "web",
         "tier": "x",
     }
 
 
 def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
-    pod = shadows.pod(SHADOW, "r1", PodOptions(), "uid-1")
+    pod = guest_workbench.shadow_pod(SHADOW, "r1", PodOptions(), "uid-1")
     assert pod["spec"]["readinessGates"] == [{"conditionType": "netprobe.dev/never"}]
     assert pod["metadata"]["labels"] == {"app": "web", RUN: "r1"}
     (owner,) = pod["metadata"]["ownerReferences"]
@@ -53,7 +51,7 @@ def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
 
 
 def test_the_job_of_a_namespace_runs_nothing_and_ends_at_its_deadline() -> None:
-    job = shadows.owner("shop", "r1", PodOptions(lifetime_s=60))
+    job = guest_workbench.owner_job("shop", "r1", PodOptions(lifetime_s=60))
     assert job["spec"]["parallelism"] == 0
     assert (job["spec"]["activeDeadlineSeconds"], job["spec"]["ttlSecondsAfterFinished"]) == (60, 0)
 
@@ -71,7 +69,8 @@ def test_the_bench_creates_what_a_dry_run_prints_and_removes_it() -> None:
 
     virtually(run())
     printed = {
-        (obj["kind"], obj["metadata"]["name"]) for obj in shadows.objects(GUESTS, "r1", PodOptions())
+        (obj["kind"], obj["metadata"]["name"])
+        for obj in guest_workbench.guest_objects(GUESTS, "r1", PodOptions())
     } | {("Lease", "netprobe"), ("Namespace", "netprobe-r1")}
     assert {(kind, name) for verb, kind, name in cluster.calls if verb == "create"} == printed
     assert set(cluster.objects) == before

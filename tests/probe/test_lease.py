@@ -12,13 +12,11 @@ import pytest
 
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
-from netprobe.probe import lease, life
+from netprobe.probe import lease
 from netprobe.probe.ownership import Record
 from netprobe.probe.run_objects import run_namespace
 from tests.probe.clock import now, virtually
 from tests.probe.fake import FakeCluster
-
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 class Leases(FakeCluster):
@@ -27,7 +25,7 @@ class Leases(FakeCluster):
     def __init__(self, *runs: str, holder: str = "other/boot/ns/1/1") -> None:
         super().__init__()
         for run in runs:
-            made = lease.lease(Record(run), NOW)
+            made = lease.lease(Record(run))
             made["spec"]["holderIdentity"] = holder
             self.objects["Lease", run_namespace(run), lease.NAME] = made
 
@@ -37,7 +35,7 @@ class Leases(FakeCluster):
 
 
 def alive(cluster: FakeCluster, *runs: str) -> dict[str, bool]:
-    found = virtually(life.lives(cluster, runs))
+    found = virtually(lease.lives(cluster, runs))
     return {run: one.alive for run, one in found.items()}
 
 
@@ -48,7 +46,7 @@ def here(pid: int, started: str | None) -> str:
 
 def test_this_process_lives_and_is_not_waited_for() -> None:
     said: list[str] = []
-    found = virtually(life.lives(Leases("r1", holder=lease.holder()), ["r1"], said.append))
+    found = virtually(lease.lives(Leases("r1", holder=lease.holder()), ["r1"], said.append))
     assert found["r1"].alive
     assert str(os.getpid()) in found["r1"].why
     assert said == []
@@ -93,15 +91,16 @@ def test_elsewhere_renewals_decide_and_clocks_do_not(skew_s: float) -> None:
     """All Leases are watched at once, for as long as they last."""
     cluster, said = Leases("lives", "dead", "ends"), list[str]()
     for name in ("lives", "dead", "ends"):
-        cluster.spec(name)["renewTime"] = lease._format(datetime.now(UTC) + timedelta(seconds=skew_s))
+        renewed = datetime.now(UTC) + timedelta(seconds=skew_s)
+        cluster.spec(name)["renewTime"] = renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def later(delay_s: float, call: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_later(delay_s, call)
 
-    async def run() -> dict[str, life.Life]:
+    async def run() -> dict[str, lease.Life]:
         later(lease.DURATION_S - 2, lambda: cluster.spec("lives").update(renewTime="later"))
         later(3, lambda: cluster.objects.pop(("Lease", run_namespace("ends"), lease.NAME)))
-        found = await life.lives(cluster, ["lives", "dead", "ends", "never"], said.append)
+        found = await lease.lives(cluster, ["lives", "dead", "ends", "never"], said.append)
         assert now() == pytest.approx(lease.DURATION_S, abs=1.5)
         return found
 
@@ -137,13 +136,16 @@ def test_a_lease_that_cannot_be_read_any_more_is_alive() -> None:
 def test_a_lease_is_renewed_while_it_is_held() -> None:
     cluster = FakeCluster()
 
-    async def run() -> str:
+    async def run() -> list[str]:
         await cluster.create({"kind": "Namespace", "metadata": {"name": run_namespace("r1")}})
-        moments = (NOW + timedelta(seconds=n) for n in range(100))
-        async with lease.held(cluster, Record("r1"), lambda: next(moments)):
-            await asyncio.sleep(3 * lease.RENEW_S + 1)
-            found = await cluster.get("Lease", lease.NAME, run_namespace("r1"))
-        return str(found["spec"]["renewTime"])
+        times = []
+        async with lease.held(cluster, Record("r1")):
+            for _ in range(4):
+                found = await cluster.get("Lease", lease.NAME, run_namespace("r1"))
+                times.append(str(found["spec"]["renewTime"]))
+                await asyncio.sleep(lease.RENEW_S + 0.1)
+        return times
 
-    assert virtually(run()) == "2026-11-23T12:00:03.000000Z"
+    times = virtually(run())
+    assert times == sorted(set(times)), "each renewal is later than the one before"
     assert lease.RENEW_S * 3 < lease.DURATION_S, "two renewals may fail"

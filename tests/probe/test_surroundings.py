@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from netprobe.model.objects import Object
-from netprobe.probe.guests.surroundings import Surroundings, look_around, readiness_ports
 from netprobe.probe.run_objects import RUN
+from netprobe.probe.surroundings import Surroundings, look_around, readiness_ports
 from tests.probe.clock import virtually
 from tests.probe.fake import FakeCluster
 

@@ -12,7 +12,7 @@ from netprobe.model.flow import Flow, PodRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Control, Observation, Outcome
 from netprobe.model.verdict import Verdict
-from netprobe.probe.guests.guest_workbench import GuestWorkbench
+from netprobe.probe.guest_workbench import GuestWorkbench
 from netprobe.probe.plan import Station, Unplaced
 from netprobe.run.moment import joined_families, rows_by_family
 from netprobe.run.route import NAMED, Route

@@ -14,7 +14,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
-from netprobe.probe.guests.surroundings import PodState
+from netprobe.probe.surroundings import PodState
 from netprobe.run.cluster import OpenCluster
 from netprobe.run.cover import cover
 from netprobe.run.in_place import InPlaceMode

@@ -1,4 +1,4 @@
-"""What a run creates next to the workloads of others, as API objects. Pure.
+"""The bench of a run in place: shadow pods in namespaces of others, canaries and control pods in its own.
 
 A shadow pod is in a namespace that is not the run's own, with those labels of real pods that policies
 read, on the node of one of them. To disturb nothing there:
@@ -7,7 +7,7 @@ read, on the node of one of them. To disturb nothing there:
     no controller reference                    no PodDisruptionBudget fails on an owner that it does not know
     one Job per namespace that owns the rest   ends everything at its deadline, whether the run lives or not
 
-Everything that a run in place makes is in `objects`: `--dry-run` prints it and the bench creates it, so that
+Everything that such a run creates is in `guest_objects`: `--dry-run` prints it and the bench creates it, so
 the two cannot differ. The other objects are, on each node and in the run's own namespace, a pair of
 canaries and a control pod, which serves and which no policy selects: a client of the canaries that reaches a
 control pod proves that packets travel between the two nodes.
@@ -15,15 +15,23 @@ control pod proves that packets travel between the two nodes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import ip_address
+from typing import Final, Unpack
 
 from netprobe.manifests.workload import TEMPLATE_HASH
-from netprobe.model.flow import ContainerPort, PodRef, Protocol
+from netprobe.model.flow import Address, ContainerPort, PodRef, Protocol
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.probe import canary, run_objects
+from netprobe.probe.api import ClusterAPI
+from netprobe.probe.bench import Bench, BenchOptions, ref_of, station, together
+from netprobe.probe.canary import Canaries, Canary
+from netprobe.probe.netcat import Target
+from netprobe.probe.ownership import ObjectRef
+from netprobe.probe.permission import IN_PLACE, Permission
+from netprobe.probe.plan import Station, Try
 from netprobe.probe.readiness import GATE
 from netprobe.probe.run_objects import RUN, PodOptions, run_namespace
 
@@ -68,7 +76,7 @@ def shadow_labels(labels: Labels, mentioned: Iterable[str]) -> dict[str, str]:
     return {key: value for key, value in sorted(labels.items()) if key in keys}
 
 
-def owner(namespace: str, run: str, options: PodOptions) -> Object:
+def owner_job(namespace: str, run: str, options: PodOptions) -> Object:
     """The Job that owns everything else in a namespace. It never runs a pod (parallelism 0), it only ends."""
     template = run_objects.pod(PodRef(namespace, "unused"), run, options)["spec"]
     template["restartPolicy"] = "Never"
@@ -86,7 +94,7 @@ def owner(namespace: str, run: str, options: PodOptions) -> Object:
     }
 
 
-def pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
+def shadow_pod(shadow: Shadow, run: str, options: PodOptions, uid: str) -> Object:
     """The shadow pod; `uid` is that of its namespace's Job."""
     obj = run_objects.pod(
         shadow.ref,
@@ -118,7 +126,7 @@ def control_pod(node: str, index: int, run: str, options: PodOptions) -> Object:
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
+class GuestObjects:
     """What a run in place creates besides its own namespace, in the order of creation; canaries and control
     pods by node."""
 
@@ -137,17 +145,97 @@ class Objects:
         yield from (*self.owners, self.policy, *self.pods)
 
 
-def objects(plan: GuestPlan, run: str, options: PodOptions, uids: Mapping[str, str] | None = None) -> Objects:
+def guest_objects(
+    plan: GuestPlan, run: str, options: PodOptions, uids: Mapping[str, str] | None = None
+) -> GuestObjects:
     """The objects of a plan. `uids`: of the Jobs by namespace, if they are known already."""
     known = uids or {}
     home = run_namespace(run)
-    return Objects(
+    return GuestObjects(
         canary.policy(home, run, 0),
-        tuple(owner(namespace, run, options) for namespace in plan.namespaces),
+        tuple(owner_job(namespace, run, options) for namespace in plan.namespaces),
         tuple(
-            pod(shadow, run, options, known.get(shadow.ref.namespace, f"<uid of the Job netprobe-{run}>"))
+            shadow_pod(
+                shadow, run, options, known.get(shadow.ref.namespace, f"<uid of the Job netprobe-{run}>")
+            )
             for shadow in plan.shadows
         ),
         {node: canary.pods(home, run, node, index, options) for index, node in enumerate(plan.nodes)},
         {node: control_pod(node, index, run, options) for index, node in enumerate(plan.nodes)},
     )
+
+
+class GuestWorkbench(Bench):
+    """A bench whose stations are shadow pods, each under the names of the real pods that it represents.
+
+    `clients` and `servers`, by node, are pods that no policy of a namespace selects. Entering creates exactly
+    the `guest_objects` of the plan, and a Lease. What it raises: see Bench.
+    """
+
+    def __init__(
+        self,
+        cluster: ClusterAPI,
+        plan: GuestPlan,
+        permissions: Sequence[Permission] = IN_PLACE,
+        **options: Unpack[BenchOptions],
+    ) -> None:
+        super().__init__(cluster, permissions=permissions, **options)
+        self._plan = plan
+        self.clients: Mapping[str, Station] = {}
+        self.servers: Mapping[str, Station] = {}
+
+    def control_pair(self, source: str, destination: str, target: Target) -> tuple[Try, ...]:
+        """The try that proves the path from one node to another, with the protocol of `target`.
+
+        () if there is none.
+        """
+        client, server = self.clients.get(source), self.servers.get(destination)
+        if client is None or server is None:
+            return ()
+        port = next((p.number for p in SERVED if p.protocol is target.protocol), None)
+        host = next((a for a in server.addresses if _same_family(a, target.host)), None)
+        return ((client, Target(str(host), port, target.protocol)),) if port and host else ()
+
+    def control_try(self, node: str, target: Target) -> tuple[Try, ...]:
+        """The try of a target by a policy-free pod on a node: for what is outside the pod network."""
+        client = self.clients.get(node)
+        return ((client, target),) if client else ()
+
+    async def _build(self) -> None:
+        self._progress("creating the run's own namespace")
+        await self._make_home()
+        owners = guest_objects(self._plan, self.run, self._options).owners
+        await self._note(*map(ObjectRef.of, owners))
+        jobs = await together(*map(self.create, owners))
+        uids = {job["metadata"]["namespace"]: str(job["metadata"]["uid"]) for job in jobs}
+        made = guest_objects(self._plan, self.run, self._options, uids)
+        await self.create(made.policy)
+        self._progress(f"starting {len(made.pods)} pods")
+        pods = await self.start(made.pods)
+        relabelled = run_objects.label_warnings((obj, pods[ref_of(obj)]) for obj in made.shadows)
+        self.warnings = (*run_objects.sidecar_warnings(pods.values()), *relabelled)
+        self._place(made, pods)
+
+    def _place(self, made: GuestObjects, pods: Mapping[PodRef, Object]) -> None:
+        def at(obj: Object) -> Station:
+            return station(ref_of(obj), pods[ref_of(obj)])
+
+        self.stations = {}
+        for shadow in self._plan.shadows:
+            place = station(shadow.stands_for[0], pods[shadow.ref])
+            self.stations |= dict.fromkeys(shadow.stands_for, place)
+        self.clients = {node: at(client) for node, (_, client) in made.canaries.items()}
+        self.servers = {node: at(server) for node, server in made.control_pods.items()}
+        pairs = tuple(
+            Canary(client=self.clients[node], target=at(target))
+            for node, (target, _) in made.canaries.items()
+        )
+        self.canaries = Canaries(self._cluster, self, self.run, run_namespace(self.run), pairs)
+
+
+def _same_family(address: Address, host: str) -> bool:
+    """Whether an address is of the family of a host; True for a name, which may resolve to either."""
+    try:
+        return ip_address(host).version == address.version
+    except ValueError:
+        return True
