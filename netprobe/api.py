@@ -216,10 +216,10 @@ def run_suite(
     import asyncio
 
     from netprobe.lab import LabOptions
+    from netprobe.run.cluster import RunOptions
     from netprobe.run.driver import Mode, run
     from netprobe.run.fixture import FixtureMode
     from netprobe.run.in_place import InPlaceMode
-    from netprobe.run.options import RunOptions
     from netprobe.run.target import ClusterChoice
 
     read = _suite(suite)

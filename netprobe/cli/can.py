@@ -137,7 +137,7 @@ def _probed(flags: CanFlags) -> tuple[int, str]:
     """The status and the reason, from packets; the pods that sent them are removed."""
     from netprobe.cli.progress import run_with_progress
     from netprobe.debug import Request, debug
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions
     from netprobe.simulate import profile as profile_of
 
     inputs, cluster = flags.inputs, flags.cluster

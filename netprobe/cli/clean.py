@@ -57,8 +57,7 @@ def _clean(flags: CleanFlags, target: ClusterChoice) -> Cleaned:
     from netprobe.cli.progress import shown
     from netprobe.cli.signals import run_async
     from netprobe.probe import clean
-    from netprobe.run.cluster import open_cluster
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions, open_cluster
 
     async def cleaned() -> Cleaned:
         with shown() as progress:

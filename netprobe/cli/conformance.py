@@ -127,7 +127,7 @@ def command(flags: ConformanceFlags) -> int:
     from netprobe.conformance.load import builtin, load
     from netprobe.probe import Deadlines, Pace
     from netprobe.report.conformance import save_all
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions
     from netprobe.simulate import profile as profile_of
 
     target, new_lab = resolve_target(flags.cluster, flags.lab)

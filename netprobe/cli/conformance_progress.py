@@ -13,7 +13,7 @@ from typing import Final
 from netprobe.cli.command import invocation
 from netprobe.cli.progress import Log, logged, shown
 from netprobe.conformance.result import CaseResult, CaseStatus
-from netprobe.run.options import Progress
+from netprobe.run.cluster import Progress
 
 TROUBLES: Final = {
     CaseStatus.FAILED: "failed",

@@ -71,7 +71,7 @@ def command(flags: DebugFlags) -> int:
     """
     from netprobe.debug import Request
     from netprobe.probe import Deadlines, Pace
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions
     from netprobe.simulate import profile as profile_of
 
     live = bool(flags.cluster) or invocation().plugin

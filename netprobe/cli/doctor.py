@@ -12,7 +12,7 @@ from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def command(flags: DoctorFlags) -> int:
     from netprobe.cli.signals import run_async
     from netprobe.probe import Deadlines
     from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
-    from netprobe.run.options import RunOptions
+    from netprobe.run.cluster import RunOptions
 
     target, new_lab = resolve_target(flags.cluster, flags.lab)
     wanted = RunOptions(

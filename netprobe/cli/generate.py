@@ -154,9 +154,9 @@ def _verify(suite: Suite, texts: Mapping[str, str], profile: Profile) -> int:
     from netprobe.cli.progress import run_with_progress
     from netprobe.manifests import Reader, parse_policy
     from netprobe.report import FORMATS
+    from netprobe.run.cluster import RunOptions
     from netprobe.run.driver import run
     from netprobe.run.fixture import FixtureMode
-    from netprobe.run.options import RunOptions
 
     reader = Reader()
     documents = tuple(document for name, text in texts.items() for document in reader.text(name, text))

@@ -198,17 +198,17 @@ def add_host(flags: AddHostFlags) -> None:
       netprobe lab add-host partner --remove
     """
     from netprobe.cli.signals import run_async
-    from netprobe.run import lab_host
+    from netprobe.run import running_lab
     from netprobe.run.target import kubeconfig_of
 
     if flags.remove == bool(flags.addresses):
         raise UsageError("give the addresses of a new host, or --remove")
     kubeconfig = kubeconfig_of(flags.name)
     if flags.remove:
-        run_async(lab_host.remove_host(kubeconfig, flags.host))
+        run_async(running_lab.remove_host(kubeconfig, flags.host))
         say(f"external host {flags.host} removed")
     else:
-        run_async(lab_host.add_host(kubeconfig, flags.host, flags.addresses, flags.ports))
+        run_async(running_lab.add_host(kubeconfig, flags.host, flags.addresses, flags.ports))
         addresses = ", ".join(map(str, flags.addresses))
         say(f"external host {flags.host} added: {addresses}, pod netprobe-outside/{flags.host}")
 

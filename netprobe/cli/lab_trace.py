@@ -80,7 +80,7 @@ async def _trace(
 ) -> list[dict[str, Any]]:
     """The traces of all connections that the names stand for, one after the other."""
     from netprobe.kube import connect
-    from netprobe.run.lab_trace import trace, wanted
+    from netprobe.run.running_lab import trace, wanted
 
     async with connect(kubeconfig) as cluster:
         return [

@@ -18,7 +18,7 @@ from netprobe.cli.command import invocation
 from netprobe.cli.signals import run_async
 
 if TYPE_CHECKING:
-    from netprobe.run.options import Progress
+    from netprobe.run.cluster import Progress
 
 T = TypeVar("T")
 

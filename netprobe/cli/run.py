@@ -17,11 +17,11 @@ from netprobe.model.flow import Via
 from netprobe.report import FORMATS
 
 if TYPE_CHECKING:
+    from netprobe.run.cluster import RunOptions
     from netprobe.run.copy import CopyMode
     from netprobe.run.driver import Mode
     from netprobe.run.fixture import FixtureMode
     from netprobe.run.in_place import InPlaceMode
-    from netprobe.run.options import RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,10 @@ def command(flags: RunFlags) -> int:
     # These imports take as long as the lab's start: meanwhile.
     from netprobe.cli.progress import run_with_progress
     from netprobe.probe import Deadlines, Pace
+    from netprobe.run.cluster import RunOptions
     from netprobe.run.driver import preview
     from netprobe.run.fixture import FixtureMode
     from netprobe.run.moment import FlowFilter
-    from netprobe.run.options import RunOptions
     from netprobe.simulate import profile as profile_of
 
     suite, paths = flags.suite, flags.paths
@@ -213,8 +213,8 @@ def _run(
     """Run, and print the report when it is known: before the pods are removed."""
     from netprobe.cli.emit import emit
     from netprobe.cli.progress import run_with_progress
+    from netprobe.run.cluster import Progress
     from netprobe.run.driver import run
-    from netprobe.run.options import Progress
     from netprobe.run.record import Report
 
     printed: list[Report] = []

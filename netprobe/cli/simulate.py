@@ -134,7 +134,7 @@ def command(flags: SimulateFlags) -> int:
 def _diff(moments: Sequence[SimulatedMoment]) -> int:
     """Print the changes after which the policies match the declaration."""
     from netprobe.manifests.unified import unified
-    from netprobe.run.resolve import resolve
+    from netprobe.run.steps import resolve
 
     found = resolve(moments)
     for number, summary in enumerate(found.summaries, 1):

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseResult, CaseStatus, Results
 from netprobe.conformance.runner import Runner
-from netprobe.run.cluster import open_cluster
-from netprobe.run.options import Progress, RunOptions
+from netprobe.run.cluster import Progress, RunOptions, open_cluster
 from netprobe.run.record import ClusterInfo, RunInfo
 
 LAB_FIXTURES = 8

@@ -15,8 +15,7 @@ from netprobe.debug.examination import LIFETIME_S, NO_PROBE, prepared
 from netprobe.debug.facts import read_files, read_live
 from netprobe.debug.guests import plan_guests
 from netprobe.debug.reading import Read, Request, read
-from netprobe.run.cluster import OpenCluster, open_cluster
-from netprobe.run.options import Progress
+from netprobe.run.cluster import OpenCluster, Progress, open_cluster
 
 AGAIN_S: Final = 2.0
 NOT_LIVE: Final = "manifests were read, not a cluster"

@@ -26,9 +26,8 @@ from netprobe.probe.netcat import Target
 from netprobe.probe.permission import DEBUG, EPHEMERAL
 from netprobe.probe.plan import Station
 from netprobe.probe.session import Sessions
-from netprobe.run.cluster import OpenCluster
-from netprobe.run.lab_trace import trace
-from netprobe.run.options import Progress
+from netprobe.run.cluster import OpenCluster, Progress
+from netprobe.run.running_lab import trace
 from netprobe.simulate import Simulator
 
 LIFETIME_S: Final = 900

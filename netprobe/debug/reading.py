@@ -19,7 +19,7 @@ from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY, Direction
 from netprobe.model.verdict import Cause, Decision, Side, Verdict
 from netprobe.policies.address import parse_address
 from netprobe.probe.surroundings import readiness_ports
-from netprobe.run.options import RunOptions
+from netprobe.run.cluster import RunOptions
 from netprobe.simulate import Profile, Simulator
 from netprobe.simulate.service import named, selected
 

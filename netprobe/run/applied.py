@@ -30,7 +30,6 @@ from netprobe.simulate import Profile, Simulator
 from netprobe.suite import ApplyPolicies, Suite
 
 _STORED = "crd.projectcalico.org"
-_WITH_TYPES = ("NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy", "StagedGlobalNetworkPolicy")
 
 
 def applications(suite: Suite) -> Iterator[ApplyPolicies]:

@@ -1,22 +1,47 @@
-"""Opening the cluster of a command: one of a kubeconfig, a lab, or a lab for this run alone."""
+"""Where a run takes place, and how. Opens its cluster: of a kubeconfig, a running lab, or a new lab."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.errors import ClusterError
 from netprobe.lab import LabOptions, Starting, begin, list_labs
-from netprobe.probe import Pace
-from netprobe.run.options import Progress, RunOptions
+from netprobe.model.flow import Family
+from netprobe.probe import Deadlines, Pace, PodOptions
+from netprobe.run.moment import FlowFilter
 from netprobe.run.record import ClusterInfo
 from netprobe.run.target import ClusterChoice, kubeconfig_of
+from netprobe.simulate import CALICO, Profile
 
 if TYPE_CHECKING:
     from netprobe.kube.client import KubeCluster
+
+
+Progress: TypeAlias = Callable[[str], None]
+"""Takes what is being done, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The cluster, the probe pods, timeouts, and the CNI whose choices the simulator makes.
+
+    `lab`: the lab to start, or one that is starting, if `target` names no cluster. `family`: if pods have
+    addresses of both families, probe only this one. `flows`: probe only these.
+    """
+
+    target: ClusterChoice = field(default_factory=ClusterChoice)
+    lab: LabOptions | Starting = field(default_factory=LabOptions)
+    pods: PodOptions = field(default_factory=PodOptions)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    pace: Pace = field(default_factory=Pace)
+    profile: Profile = CALICO
+    request_timeout_s: float = 30.0
+    family: Family | None = None
+    flows: FlowFilter = field(default_factory=FlowFilter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,20 +21,29 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, SIMULATED, PolicyKind, Record
 from netprobe.policies.records import ref_of
 from netprobe.probe import Fixture as PodsToMake
-from netprobe.probe import Observed, Prober, Workbench, new_run
+from netprobe.probe import (
+    Observed,
+    PodOptions,
+    Prober,
+    Workbench,
+    canary,
+    lease,
+    new_run,
+    ownership,
+    run_objects,
+)
 from netprobe.probe.canary import OPENING
 from netprobe.probe.deciding import OtherPolicies, key_of, other_policies
 from netprobe.probe.permission import COPY, COPY_ACCOUNTS, Permission, write_policies
+from netprobe.probe.run_objects import run_namespace
 from netprobe.probe.surroundings import Surroundings, look_around
 from netprobe.run.applied import Served, not_tried, set_version
-from netprobe.run.cluster import OpenCluster
+from netprobe.run.cluster import OpenCluster, Progress, RunOptions
 from netprobe.run.copied import Copied, copied
-from netprobe.run.cover import Cover, cover
 from netprobe.run.driver import PreparedRun
 from netprobe.run.in_place import NEEDS_A_CLUSTER
+from netprobe.run.in_place_plan import Cover, cover
 from netprobe.run.moment import SimulatedMoment, rows_by_family
-from netprobe.run.options import Progress, RunOptions
-from netprobe.run.preview import preview_copy
 from netprobe.run.record import InPlace as InPlaceRecord
 from netprobe.run.record import RepresentedPods
 from netprobe.simulate import Simulator
@@ -147,15 +156,8 @@ class CopyMode:
                 ),
             )
 
-    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        plan = await self._planned(cluster, options)
-        return preview_copy(
-            plan.copy,
-            plan.run,
-            options.pods.on_any_node(),
-            f"{plan.cover.sentence(plan.copy.pods)}; {len(plan.simulated)} flows",
-            plan.others.notes(STAND_IN),
-        )
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str | Object]:
+        return (await self._planned(cluster, options)).preview(options.pods.on_any_node())
 
     async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedCopy:
         around = await look_around(cluster.api)
@@ -241,6 +243,23 @@ class PlannedCopy:
     def permissions(self) -> tuple[Permission, ...]:
         accounts = (COPY_ACCOUNTS,) if self.copy.accounts else ()
         return (*COPY, *accounts, *write_policies(self.kinds))
+
+    def preview(self, options: PodOptions) -> Iterator[str | Object]:
+        """What the report would note, and the namespaces, pods and policies of the run."""
+        home, pods = run_namespace(self.run), self.copy.pods
+        yield f"{self.cover.sentence(pods)}; {len(self.simulated)} flows"
+        yield f"and a Lease in {home}, renewed while the run lives"
+        yield from (f"note: {note}" for note in self.others.notes(STAND_IN))
+        record = ownership.Record(self.run)
+        objects = [lease.home(record)]
+        objects += [run_objects.namespace(one.name, self.run, one.labels) for one in self.copy.namespaces]
+        objects += [
+            run_objects.pod(pod.ref, self.run, options, labels=pod.labels, ports=pod.ports, node=pod.node)
+            for pod in pods.values()
+        ]
+        for index, node in enumerate(sorted({pod.node for pod in pods.values() if pod.node})):
+            objects += canary.pods(home, self.run, node, index, options)
+        yield from map(record.mark, (*objects, canary.policy(home, self.run, 0), *self.copy.manifests))
 
 
 async def _served_as(cluster: OpenCluster, manifests: Iterable[Object]) -> tuple[PolicyKind, ...]:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import yaml
+
 from netprobe.errors import ClusterError
 from netprobe.model.flow import End
+from netprobe.model.objects import Object
 from netprobe.probe import Observed, Prober
-from netprobe.run.cluster import OpenCluster, open_cluster
+from netprobe.run.cluster import OpenCluster, Progress, RunOptions, open_cluster
 from netprobe.run.moment import SimulatedMoment
-from netprobe.run.options import Progress, RunOptions
 from netprobe.run.record import InPlace, Report, ReportStep, RunInfo
 from netprobe.run.steps import step
 
@@ -62,8 +64,8 @@ class Mode(Protocol):
 class Previewable(Mode, Protocol):
     """A mode that can say what it would create."""
 
-    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        """YAML of everything that a run would create; only gets and lists."""
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str | Object]:
+        """What the report would note, and everything that a run would create; only gets and lists."""
 
 
 async def run(
@@ -90,10 +92,20 @@ async def run(
 
 
 async def preview(mode: Previewable, options: RunOptions, progress: Progress) -> Iterator[str]:
-    """What a run would create, as YAML; only gets and lists."""
+    """What `mode.preview` returns as YAML with comments, for a reviewer to read.
+
+    Each run has a new id, and its Jobs have new uids.
+    """
     mode.check(options)
     async with open_cluster(options, progress) as cluster:
-        return await mode.preview(cluster, options)
+        return map(_as_yaml, await mode.preview(cluster, options))
+
+
+def _as_yaml(piece: str | Object) -> str:
+    """A sentence as a comment, an object as a document."""
+    if isinstance(piece, str):
+        return f"# {piece}\n"
+    return "---\n" + str(yaml.safe_dump(piece, sort_keys=False, width=110, allow_unicode=False))
 
 
 async def _probe(

@@ -31,10 +31,9 @@ from netprobe.run.applied import (
     refuse_existing,
     with_skipped,
 )
-from netprobe.run.cluster import OpenCluster
+from netprobe.run.cluster import OpenCluster, Progress, RunOptions
 from netprobe.run.driver import PreparedRun
 from netprobe.run.moment import SimulatedMoment, moments
-from netprobe.run.options import Progress, RunOptions
 from netprobe.run.present import DeniedBefore, Present, judged_canaries, unable
 from netprobe.simulate import Simulator
 from netprobe.suite import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, Suite, Topology

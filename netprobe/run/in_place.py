@@ -15,24 +15,22 @@ from netprobe.errors import ConflictError, UsageError
 from netprobe.explain.declared import ListedFlows
 from netprobe.manifests import from_objects
 from netprobe.model.flow import End, Pod, PodRef, Via
-from netprobe.probe import Observed, PodOptions, Prober, new_run
+from netprobe.model.objects import Object
+from netprobe.probe import Observed, PodOptions, Prober, lease, new_run
 from netprobe.probe.conflicts import SideEffect, side_effects
 from netprobe.probe.deciding import OtherPolicies, other_policies
-from netprobe.probe.guest_workbench import NEVER_COPIED, GuestWorkbench
+from netprobe.probe.guest_workbench import NEVER_COPIED, GuestWorkbench, guest_objects
+from netprobe.probe.ownership import ObjectRef, Record
 from netprobe.probe.permission import IN_PLACE, require
 from netprobe.probe.surroundings import PodState, Surroundings, look_around, pod_states
-from netprobe.run.cluster import OpenCluster
-from netprobe.run.cover import Merit, cover
+from netprobe.run.cluster import OpenCluster, Progress, RunOptions
 from netprobe.run.driver import PreparedRun
-from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
+from netprobe.run.in_place_plan import InPlacePlan, Merit, cover, plan, unmet_ways
 from netprobe.run.moment import SimulatedMoment
-from netprobe.run.options import Progress, RunOptions
 from netprobe.run.present import closed_pair, judged_canaries
-from netprobe.run.preview import preview_in_place
-from netprobe.run.recheck import recheck_denied, with_pod_changes
 from netprobe.run.record import InPlace as InPlaceRecord
 from netprobe.run.record import RepresentedPods
-from netprobe.run.route import Route
+from netprobe.run.route import Route, recheck_denied, with_pod_changes
 from netprobe.simulate import Simulator
 from netprobe.suite import Suite
 
@@ -140,14 +138,12 @@ class InPlaceMode:
                 ),
             )
 
-    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str]:
-        """As `driver.preview`; ConflictError at the end if another workload would be disturbed."""
+    async def preview(self, cluster: OpenCluster, options: RunOptions) -> Iterator[str | Object]:
+        """ConflictError at the end if another workload would be disturbed."""
         found = await self._planned(cluster, options)
 
-        def pieces() -> Iterator[str]:
-            yield from preview_in_place(
-                found.plan, found.run, self._pods(options), found.seen_by, found.notes
-            )
+        def pieces() -> Iterator[str | Object]:
+            yield from found.preview(self._pods(options))
             found.refuse(disturb=self.disturb)
 
         return pieces()
@@ -198,6 +194,20 @@ class PlannedInPlace:
     seen_by: tuple[SideEffect, ...]
     others: OtherPolicies
     notes: tuple[str, ...]
+
+    def preview(self, pods: PodOptions) -> Iterator[str | Object]:
+        """What the report would note, and each object in the order of its creation."""
+        plan, made = self.plan, guest_objects(self.plan.guests, self.run, pods)
+        yield plan.cover.sentence(plan.ends)
+        yield f"{len(plan.simulated)} flows; {len(made.pods)} pods on {len(plan.guests.nodes)} nodes"
+        yield from (f"{'HARM' if one.harmful else 'seen by'}: {one}" for one in self.seen_by)
+        yield from (f"note: {note}" for note in self.notes)
+        yield "Later the policy canary opens port 9001, to a label that the run's own namespace gets, and the"
+        yield "Lease is renewed. Nothing else is changed, and all of it is removed at the end."
+        record = Record(self.run)
+        refs = map(ObjectRef.of, (*made.owners, *made.pods))
+        record.refs |= {ref for ref in refs if not record.covers(ref)}
+        yield from (lease.home(record), lease.lease(record), *map(record.mark, made))
 
     def refuse(self, *, disturb: bool) -> None:
         """ConflictError if the shadow pods would disturb another workload and that is not accepted."""

@@ -17,7 +17,7 @@ from netprobe.conformance.conformance_run import ConformanceRun
 from netprobe.conformance.result import CaseStatus, Results
 from netprobe.conformance.runner import Runner
 from netprobe.errors import UnreachableError
-from netprobe.run.options import RunOptions
+from netprobe.run.cluster import RunOptions
 from netprobe.run.record import ClusterInfo
 from netprobe.run.target import ClusterChoice
 from tests.conformance.samples import CASE, PASSED, SKIPPED

@@ -23,7 +23,7 @@ from netprobe.model.flow import Protocol
 from netprobe.model.objects import Object
 from netprobe.probe import Deadlines
 from netprobe.probe.deciding import key_of
-from netprobe.run.options import RunOptions
+from netprobe.run.cluster import RunOptions
 from netprobe.run.target import ClusterChoice
 from tests.run.netprobe import ROOT
 

@@ -16,8 +16,7 @@ from netprobe.cli import main
 from netprobe.explain import explain
 from netprobe.model.flow import Flow
 from netprobe.run.moment import SimulatedMoment, moments
-from netprobe.run.resolve import after, differs
-from netprobe.run.steps import advisor
+from netprobe.run.steps import advisor, after, differs
 from netprobe.simulate import CALICO
 from netprobe.suite import load
 from tests.explain.mistakes import MISTAKES, make_mistakes

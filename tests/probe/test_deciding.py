@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-import yaml
 
 from netprobe.errors import ClusterError, ConflictError, ForbiddenError, NotServedError
 from netprobe.model.flow import Flow, PodRef
@@ -15,7 +14,6 @@ from netprobe.probe.conflicts import SideEffect
 from netprobe.probe.deciding import OtherPolicies, other_policies
 from netprobe.probe.guest_workbench import Shadow
 from netprobe.run.in_place import PlannedInPlace
-from netprobe.run.preview import preview_in_place
 from tests.probe.clock import virtually
 from tests.probe.fake import FakeCluster
 from tests.run.crowd import crowd
@@ -89,6 +87,7 @@ def test_a_run_that_would_disturb_others_because_of_them_names_them() -> None:
     harmed = SideEffect("DaemonSet shop/agent", shadow, "adopts it", harmful=True)
     with pytest.raises(ConflictError, match="carry all labels of the real ones, because of"):
         PlannedInPlace(plan, "r1", (harmed,), found, ()).refuse(disturb=False)
-    text = "".join(preview_in_place(plan, "r1", PodOptions(), (), tuple(found.notes("so be careful"))))
-    assert f"# note: {WIDE_NAME}: they may decide flows, and are not simulated; so be careful\n" in text
-    assert len(list(yaml.safe_load_all(text))) > 1
+    planned = PlannedInPlace(plan, "r1", (), found, tuple(found.notes("so be careful")))
+    pieces = list(planned.preview(PodOptions()))
+    assert f"note: {WIDE_NAME}: they may decide flows, and are not simulated; so be careful" in pieces
+    assert sum(isinstance(piece, dict) for piece in pieces) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netprobe.model.flow import Flow
-from netprobe.run.cover import cover
+from netprobe.run.in_place_plan import cover
 from netprobe.simulate import CALICO
 from netprobe.suite import load
 from tests.run.crowd import SUITE, crowd, only_ready, suite

@@ -15,13 +15,11 @@ from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
 from netprobe.probe.surroundings import PodState
-from netprobe.run.cluster import OpenCluster
-from netprobe.run.cover import cover
+from netprobe.run.cluster import OpenCluster, RunOptions
 from netprobe.run.in_place import InPlaceMode
-from netprobe.run.in_place_plan import InPlacePlan, plan, unmet_ways
-from netprobe.run.options import RunOptions
-from netprobe.run.recheck import moved, unready
+from netprobe.run.in_place_plan import InPlacePlan, cover, plan, unmet_ways
 from netprobe.run.record import ClusterInfo
+from netprobe.run.route import moved, unready
 from netprobe.simulate import CALICO, Simulator
 from netprobe.suite import load
 from tests.probe.fake import FakeCluster

@@ -10,7 +10,7 @@ from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.observation import Observation
 from netprobe.model.verdict import Verdict
 from netprobe.probe import Fixture, Observed, Pace, Prober, Workbench
-from netprobe.run.recheck import PATIENCE, recheck_denied
+from netprobe.run.route import PATIENCE, recheck_denied
 from tests.probe.clock import now, virtually
 from tests.probe.fake import OPEN, SILENT, FakeCluster
 
