@@ -4,11 +4,10 @@
 """
 
 from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
-from netprobe.lint.finding import Finding, Severity, Silenced
 from netprobe.lint.fix import Fixed, edits, edits_in, fix, fix_files
 from netprobe.lint.known import Known, known
-from netprobe.lint.linter import Linted, lint
-from netprobe.lint.rule import LintRule, catalogue
+from netprobe.lint.linter import Linted, Silenced, lint
+from netprobe.lint.rule import Finding, LintRule, Severity, catalogue
 from netprobe.lint.view import Refused, View, folder
 
 __all__ = [

@@ -23,8 +23,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from netprobe.errors import InputError, Problem
-from netprobe.lint.finding import Finding, Severity
-from netprobe.lint.rule import catalogue
+from netprobe.lint.rule import Finding, Severity, catalogue
 from netprobe.model.text import dotted
 
 FILE_NAME = ".netprobe.yaml"

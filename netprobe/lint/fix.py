@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from netprobe.lint.finding import Finding
 from netprobe.lint.linter import Linted
+from netprobe.lint.rule import Finding
 from netprobe.manifests.encoding import Encoding, read_exactly
 from netprobe.manifests.text_edit import NotEditableError, TextEdit, edited, locate
 from netprobe.manifests.text_edit import edits as edits_of

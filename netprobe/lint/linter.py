@@ -6,14 +6,21 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from netprobe.lint.config import NO_CONFIG, LintConfig
-from netprobe.lint.finding import Finding, Severity, Silenced
-from netprobe.lint.rule import LintRule, catalogue
+from netprobe.lint.rule import Finding, LintRule, Severity, catalogue
 from netprobe.lint.view import View
 from netprobe.model.policy import Policy
 from netprobe.policies.records import ref_of
 
 IGNORE = "netprobe.dev/ignore-"
 """Prefix of the annotation that silences a rule for one policy. The value is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """A finding that an annotation silences, with the reason given there."""
+
+    finding: Finding
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

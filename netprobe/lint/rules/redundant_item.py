@@ -1,25 +1,4 @@
-"""An item of a policy that another item already covers.
-
-The same peer or port twice, a namespace next to `namespaceSelector: {}`, a network inside a wider one, a
-rule inside another. It does no harm, but readers think that the item limits or adds something. `--fix`
-removes exact repetitions.
-
-Example:
-
-      apiVersion: networking.k8s.io/v1
-      kind: NetworkPolicy
-      metadata: {name: office, namespace: production}
-      spec:
-        podSelector: {}
-        ingress:
-          - from:
-              - ipBlock: {cidr: 198.51.100.0/24}
-    -         - ipBlock: {cidr: 198.51.100.64/26}
-    +         - ipBlock: {cidr: 203.0.113.0/24}
-            ports:
-              - port: 443
-    -         - port: 443
-"""
+"""The rule redundant-item."""
 
 from __future__ import annotations
 
@@ -27,19 +6,40 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from netprobe.lint.cover import peer_within, ports_within, rule_within
-from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.located import LocatedRule, located_rules
-from netprobe.lint.rules.or_for_and import pairs
+from netprobe.lint.rule import Finding, Severity, lint_rule
+from netprobe.lint.rules.namespaces import pairs
 from netprobe.lint.view import View
 from netprobe.manifests.change import pointer
 from netprobe.model.policy import Direction, Policy
 
-SEVERITY = Severity.NOTE
-
 T = TypeVar("T")
 
 
-def check(view: View) -> Iterator[Finding]:
+@lint_rule(Severity.NOTE)
+def redundant_item(view: View) -> Iterator[Finding]:
+    """An item of a policy that another item already covers.
+
+    The same peer or port twice, a namespace next to `namespaceSelector: {}`, a network inside a wider one, a
+    rule inside another. It does no harm, but readers think that the item limits or adds something. `--fix`
+    removes exact repetitions.
+
+    Example:
+
+          apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: office, namespace: production}
+          spec:
+            podSelector: {}
+            ingress:
+              - from:
+                  - ipBlock: {cidr: 198.51.100.0/24}
+        -         - ipBlock: {cidr: 198.51.100.64/26}
+        +         - ipBlock: {cidr: 203.0.113.0/24}
+                ports:
+                  - port: 443
+        -         - port: 443
+    """
     for policy in view.cluster.policies:
         for direction in Direction:
             yield from _rules(policy, direction)
@@ -85,6 +85,6 @@ def _finding(policy: Policy, path: str, other: str, same: bool, where: str) -> F
         path,
         f"adds nothing: {other} {'says the same' if same else 'covers it'}",
         suggestion="remove it",
-        severity=SEVERITY,
+        severity=Severity.NOTE,
         fix=({"op": "remove", "path": where},) if same else (),
     )

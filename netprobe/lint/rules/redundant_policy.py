@@ -1,37 +1,4 @@
-"""A policy that another one makes redundant: removing it changes nothing in any cluster.
-
-Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in
-the same directions, and allows everything that this one allows. This is decided on the selectors,
-addresses and ports as sets, not on the pods that currently run. A policy that allows nothing is only
-reported if another one says exactly the same: an explicit default deny next to allow rules is good
-practice.
-
-Example:
-
-      apiVersion: networking.k8s.io/v1
-      kind: NetworkPolicy
-      metadata: {name: api-wide, namespace: production}
-      spec:
-        podSelector: {matchLabels: {app: api}}
-    -   ingress:
-    -     - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
-    -       ports: [{port: 8000, endPort: 9000}]
-    +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 8080}]}]
-      ---
-      apiVersion: networking.k8s.io/v1
-      kind: NetworkPolicy
-    - metadata: {name: api-narrow, namespace: production}
-    + metadata: {name: api-metrics, namespace: production}
-      spec:
-    -   podSelector: {matchLabels: {app: api, version: v2}}
-    -   ingress:
-    -     - from:
-    -         - namespaceSelector: {matchLabels: {tier: frontend}}
-    -           podSelector: {matchLabels: {app: web}}
-    -       ports: [{port: 8080}]
-    +   podSelector: {matchLabels: {app: api}}
-    +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 9090}]}]
-"""
+"""The rule redundant-policy."""
 
 from __future__ import annotations
 
@@ -39,16 +6,49 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from netprobe.lint.cover import rule_within
-from netprobe.lint.finding import Finding, Severity
+from netprobe.lint.rule import Finding, Severity, lint_rule
 from netprobe.lint.selector_sets import implies, impossible, single_values
 from netprobe.lint.view import View
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import AnyPeer, Direction, Peer, PodPeer, Policy
 
-SEVERITY = Severity.NOTE
 
+@lint_rule(Severity.NOTE)
+def redundant_policy(view: View) -> Iterator[Finding]:
+    """A policy that another one makes redundant: removing it changes nothing in any cluster.
 
-def check(view: View) -> Iterator[Finding]:
+    Another policy of the namespace selects at least the same pods, whatever their labels, isolates them in
+    the same directions, and allows everything that this one allows. This is decided on the selectors,
+    addresses and ports as sets, not on the pods that currently run. A policy that allows nothing is only
+    reported if another one says exactly the same: an explicit default deny next to allow rules is good
+    practice.
+
+    Example:
+
+          apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: api-wide, namespace: production}
+          spec:
+            podSelector: {matchLabels: {app: api}}
+        -   ingress:
+        -     - from: [{namespaceSelector: {matchLabels: {tier: frontend}}}]
+        -       ports: [{port: 8000, endPort: 9000}]
+        +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 8080}]}]
+          ---
+          apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+        - metadata: {name: api-narrow, namespace: production}
+        + metadata: {name: api-metrics, namespace: production}
+          spec:
+        -   podSelector: {matchLabels: {app: api, version: v2}}
+        -   ingress:
+        -     - from:
+        -         - namespaceSelector: {matchLabels: {tier: frontend}}
+        -           podSelector: {matchLabels: {app: web}}
+        -       ports: [{port: 8080}]
+        +   podSelector: {matchLabels: {app: api}}
+        +   ingress: [{from: [{namespaceSelector: {matchLabels: {tier: frontend}}}], ports: [{port: 9090}]}]
+    """
     for policies in view.policies.values():
         sieve = _Sieve(policies)
         for policy in policies:
@@ -139,7 +139,7 @@ def _finding(policy: Policy, other: Policy) -> Finding:
         f"redundant: {other.ref.name} selects the same pods and "
         + ("allows all of this" if policy.ingress or policy.egress else "isolates them as well"),
         suggestion="remove it",
-        severity=SEVERITY,
+        severity=Severity.NOTE,
     )
 
 

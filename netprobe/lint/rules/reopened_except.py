@@ -1,34 +1,4 @@
-"""An `except` that another rule opens again.
-
-Policies and rules add up: an `except` only limits its own rule. If another rule for the same pods allows
-all of the excepted addresses on the same ports, the `except` has no effect.
-
-A rule that opens a part of the excepted addresses, or fewer ports, is not reported: "everything outside,
-and DNS inside" is written like that.
-
-Example:
-
-      apiVersion: networking.k8s.io/v1
-      kind: NetworkPolicy
-      metadata: {name: outside-only, namespace: shop}
-      spec:
-        podSelector: {matchLabels: {app: web}}
-        policyTypes: [Egress]
-        egress:
-          - to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]
-            ports: [{port: 443}]
-    - ---
-    - apiVersion: networking.k8s.io/v1
-    - kind: NetworkPolicy
-    - metadata: {name: https, namespace: shop}
-    - spec:
-    -   podSelector: {}
-    -   policyTypes: [Egress]
-    -   egress:
-    -     - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
-    +     - to: [{ipBlock: {cidr: 10.0.0.10/32}}]
-            ports: [{port: 443}]
-"""
+"""The rule reopened-except."""
 
 from __future__ import annotations
 
@@ -36,15 +6,45 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from netprobe.lint.cover import peer_within, ports_within
-from netprobe.lint.finding import Finding, Severity
 from netprobe.lint.located import LocatedRule
+from netprobe.lint.rule import Finding, Severity, lint_rule
 from netprobe.lint.view import View
 from netprobe.model.policy import AnyPeer, Direction, IPBlock, Network
 
-SEVERITY = Severity.WARNING
 
+@lint_rule(Severity.WARNING)
+def reopened_except(view: View) -> Iterator[Finding]:
+    """An `except` that another rule opens again.
 
-def check(view: View) -> Iterator[Finding]:
+    Policies and rules add up: an `except` only limits its own rule. If another rule for the same pods allows
+    all of the excepted addresses on the same ports, the `except` has no effect.
+
+    A rule that opens a part of the excepted addresses, or fewer ports, is not reported: "everything outside,
+    and DNS inside" is written like that.
+
+    Example:
+
+          apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: outside-only, namespace: shop}
+          spec:
+            podSelector: {matchLabels: {app: web}}
+            policyTypes: [Egress]
+            egress:
+              - to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]
+                ports: [{port: 443}]
+        - ---
+        - apiVersion: networking.k8s.io/v1
+        - kind: NetworkPolicy
+        - metadata: {name: https, namespace: shop}
+        - spec:
+        -   podSelector: {}
+        -   policyTypes: [Egress]
+        -   egress:
+        -     - to: [{ipBlock: {cidr: 0.0.0.0/0}}]
+        +     - to: [{ipBlock: {cidr: 10.0.0.10/32}}]
+                ports: [{port: 443}]
+    """
     opening: dict[tuple[str, Direction], list[LocatedRule]] = defaultdict(list)
     for located in view.rules:
         if any(isinstance(peer, AnyPeer | IPBlock) for peer in located.rule.peers):
