@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.synthetic import seeded, synthetic
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
-from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
+from netprobe.report import GRAPH_FORMATS
+from netprobe.report.graph import Graph, GraphOptions
 from netprobe.report.graph.inputs import GraphRequest, graph_of_manifests
 from netprobe.simulate import KUBE_NETWORK_POLICIES, Simulator
 

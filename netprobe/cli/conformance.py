@@ -15,7 +15,7 @@ from netprobe.cli.command import is_given
 from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
 from netprobe.cli.parameters import SHARD
 from netprobe.errors import NetprobeError, UsageError
-from netprobe.report.conformance import CONFORMANCE_FORMATS
+from netprobe.report import CONFORMANCE_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case

@@ -15,8 +15,7 @@ from netprobe.cli.invoke import say
 from netprobe.cli.parameters import PORT_NUMBER
 from netprobe.errors import ClusterError, UsageError
 from netprobe.model.flow import Protocol
-from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style
-from netprobe.report.text import wrapped
+from netprobe.report.style import BAD, BOLD, GOOD, NOTE, UNSURE, Style, wrapped
 
 if TYPE_CHECKING:
     from netprobe.debug import Answer, Request

@@ -9,6 +9,7 @@ import click
 
 from netprobe.cli import options
 from netprobe.cli.flags import ClusterFlags, LabFlags, PodFlags, resolve_target
+from netprobe.report import DIAGNOSIS_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.doctor import Diagnosis
@@ -28,7 +29,7 @@ class DoctorFlags(options.Flags):
     )
     ready_s: float = options.ready("120s")
     out: options.OutputFlags = options.output(
-        ("table", "json", "yaml", "rbac"),
+        DIAGNOSIS_FORMATS.names,
         help="Output format; rbac: only the missing permissions, as YAML to apply.",
     )
 
@@ -50,7 +51,6 @@ def command(flags: DoctorFlags) -> int:
     from netprobe.cli.emit import write
     from netprobe.cli.signals import run_async
     from netprobe.probe import Deadlines
-    from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
     from netprobe.run.cluster import RunOptions
 
     target, new_lab = resolve_target(flags.cluster, flags.lab)

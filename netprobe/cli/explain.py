@@ -19,8 +19,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow
 from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict
-from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style
-from netprobe.report.text import wrapped
+from netprobe.report.style import BOLD_BAD, BOLD_GOOD, BOLD_UNSURE, Style, wrapped
 
 if TYPE_CHECKING:
     from netprobe.explain import Explanation

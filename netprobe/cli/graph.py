@@ -14,12 +14,12 @@ from netprobe.cli.flags import ClusterFlags, Selection
 from netprobe.cli.inputs import InputFlags, World, read_world
 from netprobe.cli.invoke import say
 from netprobe.errors import UsageError
+from netprobe.report import GRAPH_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.report.graph import Graph
     from netprobe.report.graph.inputs import GraphRequest
 
-FORMATS = ("mermaid", "dot", "svg", "html")
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
 SUFFIXES |= {".html": "html", ".htm": "html"}
 
@@ -65,7 +65,7 @@ class GraphFlags(options.Flags):
     by_namespace: bool | None = detail_option("by-namespace", "by-pod", "Draw one box for each namespace.")
     profile: str = options.profile()
     out: options.OutputFlags = options.output(
-        FORMATS, help="Output format. Default: by the ending of --output-file, else mermaid."
+        GRAPH_FORMATS.names, help="Output format. Default: by the ending of --output-file, else mermaid."
     )
 
 
@@ -84,7 +84,7 @@ def command(flags: GraphFlags) -> int:
       netprobe graph --from-report report.json --observed -o svg > run.svg
     """
     from netprobe.cli.emit import write
-    from netprobe.report.graph import GRAPH_FORMATS, Denied, DrawnTable, GraphOptions
+    from netprobe.report.graph import Denied, DrawnTable, GraphOptions
     from netprobe.report.graph.inputs import GraphRequest
     from netprobe.report.graph.text_formats import MERMAID_MOST_EDGES
     from netprobe.simulate import profile as profile_of
@@ -159,6 +159,6 @@ def _format_of(file: Path | None) -> str:
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise UsageError(
-            f"{file}: unknown format; use -o ({', '.join(FORMATS)}) or one of the endings {known}"
+            f"{file}: unknown format; use -o ({', '.join(GRAPH_FORMATS.names)}) or one of the endings {known}"
         )
     return SUFFIXES[suffix]

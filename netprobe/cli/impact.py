@@ -18,7 +18,7 @@ from netprobe.errors import UsageError
 from netprobe.impact import Snapshot, impact, read_snapshots, revise
 from netprobe.model.policy import PolicyRef, Tier
 from netprobe.policies.records import with_records
-from netprobe.report.impact import FORMATS
+from netprobe.report import IMPACT_FORMATS
 from netprobe.report.style import Detail
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ImpactFlags(options.Flags):
     ports: Sequence[PortArgument] = options.port()
     everything: bool = options.flag("--all", "Also show flows that only have another reason.")
     profile: str = options.profile()
-    out: options.OutputFlags = options.output(FORMATS.names)
+    out: options.OutputFlags = options.output(IMPACT_FORMATS.names)
 
 
 @options.as_command(ImpactFlags)
@@ -134,7 +134,7 @@ def command(flags: ImpactFlags) -> int:
         ports=port_numbers(revision.after, flags.ports),
         declared=declared,
     )
-    write(FORMATS.of(found), flags.out, Detail.ALL if flags.everything else Detail.AUTO)
+    write(IMPACT_FORMATS.of(found), flags.out, Detail.ALL if flags.everything else Detail.AUTO)
     return found.exit_status
 
 

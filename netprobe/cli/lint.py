@@ -20,10 +20,8 @@ from netprobe.cli.invoke import say
 from netprobe.cli.progress import shown
 from netprobe.errors import Problem, UsageError
 from netprobe.lint import LintConfig, Linted, catalogue, fix_files, lint
-from netprobe.report import save
-from netprobe.report.findings import FINDING_FORMATS
-from netprobe.report.style import Style
-from netprobe.report.text import wrapped
+from netprobe.report import FINDING_FORMATS, save
+from netprobe.report.style import Style, wrapped
 
 if TYPE_CHECKING:
     from netprobe.model.policy import Tier

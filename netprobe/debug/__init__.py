@@ -4,16 +4,14 @@
     ends          FROM and TO: pods, Services, names, addresses
     reading       request and facts -> evidence: the Service, where the traffic ends, what the policies say
     near          policies that almost allow it
-    guests        the plan of the source's shadow and of policy-free pods
-    ephemeral     containers in real pods, with --ephemeral
+    guests        the pods that send: the source's shadow, policy-free pods, ephemeral containers
     packets       what is tried, and what the policies say about each try
-    examination   the pods, and what is sent from them
     records       the parts of the evidence, as plain data
     evidence      all of it, and the questions that causes ask           Evidence
     steps         evidence -> one line for each part of the path
-    causes/       evidence -> root causes, one module each
+    causes/       evidence -> root causes, one function each
     answer        steps, causes, exit status; text and JSON              Answer
-    driver        all of it in order                                     debug(), watch(), debug_files()
+    examination   all of it in order                                     debug(), watch(), debug_files()
 
 Reading, sending and judging are apart: a cause sees the evidence only, and no step knows a cause.
 """
@@ -21,7 +19,7 @@ Reading, sending and judging are apart: a cause sees the evidence only, and no s
 from __future__ import annotations
 
 from netprobe.debug.answer import LABEL_WIDTH, STEP_WIDTH, Answer, document, lines
-from netprobe.debug.driver import debug, debug_files, watch
+from netprobe.debug.examination import debug, debug_files, watch
 from netprobe.debug.reading import Request
 from netprobe.debug.steps import StepStatus
 

@@ -1,39 +1,102 @@
-"""The pods of a diagnosis, and what is sent from them."""
+"""A diagnosis from start to end: read, send packets, conclude, and remove what was made.
+
+The answer is handed over while the pods still exist; they are removed afterwards, however it ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Final
 
 from netprobe.debug import reading
+from netprobe.debug.answer import Answer, conclude
 from netprobe.debug.ends import Destination
-from netprobe.debug.ephemeral import STAYS, EphemeralContainers
 from netprobe.debug.evidence import Evidence
-from netprobe.debug.guests import plan_guests, with_guests
+from netprobe.debug.facts import read_files, read_live
+from netprobe.debug.guests import STAYS, EphemeralContainers, plan_guests, with_guests
 from netprobe.debug.packets import NAME_S, Experiment, resolved
-from netprobe.debug.reading import Read, Request
+from netprobe.debug.reading import Read, Request, read
 from netprobe.debug.records import Listener, Packets
 from netprobe.errors import ClusterError, NetprobeError, UsageError, WorkbenchError
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome
-from netprobe.probe import new_run, permission
+from netprobe.probe import netcat, new_run, permission
 from netprobe.probe.guest_workbench import GuestPlan, GuestWorkbench
 from netprobe.probe.netcat import Target
 from netprobe.probe.permission import DEBUG, EPHEMERAL
 from netprobe.probe.plan import Station
 from netprobe.probe.session import Sessions
-from netprobe.run.cluster import OpenCluster, Progress
+from netprobe.run.cluster import OpenCluster, Progress, open_cluster
 from netprobe.run.running_lab import trace
 from netprobe.simulate import Simulator
 
 LIFETIME_S: Final = 900
 """After this time the cluster itself removes the pods."""
 
+AGAIN_S: Final = 2.0
 NO_PROBE: Final = "--no-probe only reads"
+NOT_LIVE: Final = "manifests were read, not a cluster"
+
+
+def debug_files(request: Request, paths: Iterable[str]) -> Answer:
+    """The answer as far as manifests give it."""
+    return conclude(read(request, read_files(paths), unsent=NOT_LIVE).evidence)
+
+
+async def debug(request: Request, progress: Progress, on_answer: Callable[[Answer], None]) -> Answer:
+    """The answer for a live cluster. NetprobeError if it cannot be read, or if removal fails afterwards."""
+    async with open_cluster(request.options, progress) as cluster:
+        found = await _read(request, cluster, progress)
+        async with prepared(request, cluster, found, progress) as examine:
+            answer = conclude(await examine(found))
+            on_answer(answer)
+        return answer
+
+
+async def watch(
+    request: Request, progress: Progress, on_answer: Callable[[Answer, float | None], None]
+) -> Answer:
+    """Repeat until the result changes; `on_answer` gets the first answer, then the one that differs.
+
+    With the seconds since the first.
+    """
+    first: Answer | None = None
+    begun = 0.0
+    async with open_cluster(request.options, progress) as cluster:
+        while True:
+            found = await _read(request, cluster, progress)
+            renew_at = time.monotonic() + LIFETIME_S / 2
+            async with prepared(request, cluster, found, progress) as examine:
+                plan = _key(found)
+                while _key(found) == plan and time.monotonic() < renew_at:
+                    answer = conclude(await examine(found))
+                    if first is None:
+                        first, begun = answer, time.monotonic()
+                        on_answer(answer, None)
+                    elif answer.result != first.result:
+                        on_answer(answer, time.monotonic() - begun)
+                        return answer
+                    progress(f"watching for a change, for {time.monotonic() - begun:.0f} s")
+                    await asyncio.sleep(AGAIN_S)
+                    found = await _read(request, cluster, lambda _: None)
+
+
+def _key(found: Read) -> object:
+    """What the pods of the run depend on: if it changes, they are recreated."""
+    evidence = found.evidence
+    plan = plan_guests(found.facts, evidence.source, evidence.legs, "", shadow=True, disturb=True).plan
+    return plan, evidence.source.runs
+
+
+async def _read(request: Request, cluster: OpenCluster, progress: Progress) -> Read:
+    progress("reading the cluster")
+    facts = await read_live(cluster, probing=request.probe)
+    return read(request, facts, unsent=NO_PROBE, network=cluster.info.cni)
 
 
 @asynccontextmanager
@@ -128,7 +191,7 @@ class Examination:
         await permission.require(self._cluster.api, steps=False, wanted=EPHEMERAL)
         self._request.say(STAYS.format(pod=pod))
         self._progress(f"starting an ephemeral container in {pod}")
-        await self._ephemeral.add_prober(pod, name, self._pace)
+        await self._ephemeral.add(pod, name, netcat.command(self._pace))
         self._source_sessions = Sessions(self._ephemeral, self._pace)
         stack.push_async_callback(self._source_sessions.close)
         model = found.facts.cluster.pods[pod]

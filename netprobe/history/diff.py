@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netprobe.model.verdict import Verdict
 from netprobe.report.phrases import suite_on
 from netprobe.report.saved import SavedFlow, SavedReport
-from netprobe.report.style import BAD, BOLD, GOOD, Detail, Style
-from netprobe.report.text import wrapped
+from netprobe.report.style import BAD, BOLD, GOOD, Detail, Style, wrapped
 
 if TYPE_CHECKING:
     from netprobe.history.saved import SuiteRun

@@ -13,8 +13,7 @@ from netprobe.history.saved import RunsOverTime, SuiteRun
 from netprobe.report import conformance_text
 from netprobe.report.page import page
 from netprobe.report.phrases import suite_on
-from netprobe.report.style import BOLD, BOLD_BAD, PLAIN, Style
-from netprobe.report.text import wrapped
+from netprobe.report.style import BOLD, BOLD_BAD, PLAIN, Style, wrapped
 from netprobe.report.trend import Trend, TrendRun, lines
 from netprobe.report.write import Formats
 

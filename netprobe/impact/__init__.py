@@ -4,9 +4,8 @@
 pods that no policy tells apart, so its cost does not grow with the pairs of pods.
 """
 
-from netprobe.impact.declaration import Breach
 from netprobe.impact.difference import FlowChange
-from netprobe.impact.impact import ChangeBundle, Impact, impact
+from netprobe.impact.impact import Breach, ChangeBundle, Impact, impact
 from netprobe.impact.revision import Revision, Snapshot, read_snapshots, revise
 from netprobe.impact.unneeded import Unneeded
 

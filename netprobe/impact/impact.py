@@ -1,22 +1,23 @@
-"""What a revision does: the record, most dangerous first."""
+"""What a revision does: the flows that open and close, most dangerous first, and what it breaks."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from netprobe.impact.bundles import GroupBundle, Scope, bundles
-from netprobe.impact.declaration import Breach, DeclarationCheck, check
-from netprobe.impact.difference import FlowChange, States, compare_states
-from netprobe.impact.names import EndNames, EndSet
+from netprobe.impact.difference import FlowChange, GroupBundle, Scope, States, bundles, compare_states
 from netprobe.impact.revision import Revision
 from netprobe.impact.unneeded import Unneeded, unneeded
 from netprobe.model.flow import End, Family, Flow, PodRef, Protocol, Via
+from netprobe.model.text import listed
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.simulate import CALICO, Profile, Simulator
+from netprobe.simulate import CALICO, EndGroup, Profile, Simulator
 from netprobe.simulate.bits import Weights, unpack
 from netprobe.simulate.compared import PortNumber, Ports
 
+MOST_NAMED = 3
 _ORDER = (
     (FlowChange.OPENS, Scope.FROM_OUTSIDE),
     (FlowChange.OPENS, Scope.ACROSS),
@@ -30,6 +31,106 @@ _ORDER = (
     (FlowChange.REASON, Scope.TO_OUTSIDE),
 )
 """Most dangerous first, after what is against the declaration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Flows from one workload to another that the revision turns away from what is declared.
+
+    `before` and `after` are the decisions on the first of them. `after` is UNKNOWN if it concerns only
+    some of the backends of a Service.
+    """
+
+    flows: tuple[Flow, ...]
+    declared: Verdict
+    before: Decision
+    after: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationCheck:
+    """What a revision does to the declared flows.
+
+    `repaired` counts flows that are as declared only afterwards, `unmet` those that are not in either state.
+    """
+
+    breaches: tuple[Breach, ...] = ()
+    repaired: int = 0
+    unmet: int = 0
+
+
+class EndSet:
+    """Some pods, or some addresses outside. The names are worked out when they are used."""
+
+    def __init__(self, names: EndNames, bits: int) -> None:
+        self._names, self._bits = names, bits
+
+    @cached_property
+    def size(self) -> int:
+        return self._names.weights.total(self._bits)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All of them, as "shop/web", "shop/api (2 of 3)", "shop/*", "10.0.0.0/8"."""
+        return tuple(self._names.of(self._bits))
+
+    def __str__(self) -> str:
+        """ "shop/web", "shop/* and data/pg (9 pods)", "all 40 pods", "all pods but shop/web (37 pods)"."""
+        states = self._names.states
+        if self._bits & states.outside:
+            return "every address outside" if self._bits == states.outside else listed(self.names)
+        others = states.pods & ~self._bits
+        if not others and self.size > 1:
+            return f"all {self.size:,} pods"
+        if self.size == 1:
+            return self.names[0]
+        if self._names.weights.total(others) < self.size:
+            missing = tuple(self._names.of(others))
+            if len(missing) <= MOST_NAMED < len(self.names):
+                return f"all pods but {listed(missing)} ({self.size:,} pods)"
+        return f"{listed(self.names)} ({self.size:,} pods)"
+
+
+class EndNames:
+    """Names sets of groups."""
+
+    def __init__(self, states: States) -> None:
+        self.states = states
+        self.weights = Weights([group.size for group in states.groups])
+        self._made: dict[int, EndSet] = {}
+        self._in_group = [self._count(group) for group in states.groups]
+        self._whole: dict[str | None, Counter[str]] = self._by_namespace(states.pods)
+
+    def set(self, bits: int) -> EndSet:
+        return self._made.setdefault(bits, EndSet(self, bits))
+
+    def of(self, bits: int) -> Iterator[str]:
+        """Namespaces that are complete, otherwise workloads, in the order of the cluster."""
+        for namespace, workloads in self._by_namespace(bits).items():
+            if namespace is None:
+                yield from workloads
+                continue
+            whole = self._whole[namespace]
+            if len(workloads) > 1 and workloads == whole:
+                yield f"{namespace}/*"
+                continue
+            for name, pods in workloads.items():
+                yield f"{name} ({pods} of {whole[name]})" if pods < whole[name] else name
+
+    def _by_namespace(self, bits: int) -> dict[str | None, Counter[str]]:
+        found: dict[str | None, Counter[str]] = defaultdict(Counter)
+        for index in unpack(bits):
+            found[self.states.groups[index].namespace].update(self._in_group[index])
+        return found
+
+    def _count(self, group: EndGroup) -> Counter[str]:
+        """The workloads of a group with the number of their pods in it; an address outside by its name."""
+        pods = self.states.after.cluster.pods
+        found: Counter[str] = Counter()
+        for end in group.members:
+            workload = pods[end].workload if isinstance(end, PodRef) else None
+            found[f"{group.namespace}/{workload.partition('/')[2]}" if workload else str(end)] += 1
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +280,37 @@ def _pairs(found: GroupBundle, states: States) -> Iterator[tuple[End, End, int]]
                 for destination in states.groups[to].members[:2]:
                     if source != destination:
                         yield source, destination, to
+
+
+def check(declared: Mapping[Flow, Verdict], before: Simulator, after: Simulator) -> DeclarationCheck:
+    """Decide all declared flows in both states. Flows that the API leaves undefined are not checked."""
+    found: dict[tuple[object, ...], list[tuple[Flow, Verdict, Decision, Decision]]] = {}
+    repaired = unmet = 0
+    for each, verdict in declared.items():
+        for flow in _by_family(after, each):
+            old, new = before.decide(flow), after.decide(flow)
+            if new.undefined or old.undefined or new.verdict is verdict:
+                repaired += new.verdict is verdict and old.verdict is not verdict
+            elif old.verdict is new.verdict:
+                unmet += 1
+            else:
+                ends = (_workload(after, end) for end in (flow.source, flow.destination))
+                key = (*ends, flow.port, flow.protocol, flow.family, flow.via, verdict, new.verdict)
+                found.setdefault(key, []).append((flow, verdict, old, new))
+    breaches = [Breach(tuple(flow for flow, *_ in cells), *cells[0][1:]) for cells in found.values()]
+    breaches.sort(key=lambda one: (one.after.verdict is Verdict.UNKNOWN, one.declared is Verdict.DENY))
+    return DeclarationCheck(tuple(breaches), repaired, unmet)
+
+
+def _by_family(simulator: Simulator, flow: Flow) -> Iterator[Flow]:
+    """The flow in each family that its ends have in common: policies may treat them differently."""
+    families = simulator.families(flow.source, flow.destination)
+    if flow.family is not None or len(families) < 2:
+        yield flow
+    else:
+        yield from (replace(flow, family=family) for family in families)
+
+
+def _workload(simulator: Simulator, end: End) -> object:
+    pod = simulator.cluster.pods[end] if isinstance(end, PodRef) else None
+    return (pod.ref.namespace, pod.workload) if pod is not None and pod.workload else end

@@ -1,18 +1,22 @@
-"""The conformance report as JSON: every case with its status, and every flow that was not as expected."""
+"""The conformance report as JSON, and as network-policy-api's ConformanceReport."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import yaml
+
+from netprobe import PROJECT_URL
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseResult, CaseStatus, StepResult
 from netprobe.conformance.shard import observed_cells
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame
+from netprobe.model.objects import Object
 from netprobe.report.document import API_VERSION, flow_fields
 from netprobe.report.style import PLAIN, Style
 
@@ -95,3 +99,70 @@ def _row(row: Row) -> dict[str, Any]:
         "status": row.status.value,
         "reason": row.reason,
     }
+
+
+BUNDLE = "v0.3.0"
+CLUSTER_NETWORK_POLICY = "ClusterNetworkPolicy"
+EXPERIMENTAL = {"cnp-named-port": "ClusterNetworkPolicyNamedPorts"}
+"""Rules of the experimental channel, with the names of their features there."""
+
+PASSED = (CaseStatus.PASSED,)
+SKIPPED = (CaseStatus.SKIPPED, CaseStatus.UNTRIED)
+NOT_COUNTED = (CaseStatus.UNSCORED,)
+
+
+def profiles(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
+    features = found.results.features()
+    cluster = features.get(CLUSTER_NETWORK_POLICY, ())
+    others = [
+        result
+        for feature, results in features.items()
+        if feature not in {CLUSTER_NETWORK_POLICY, "Calico tiers"}
+        for result in results
+    ]
+    experimental = [result for result in cluster if _experimental_feature(result)]
+    profile: Object = {"name": CLUSTER_NETWORK_POLICY}
+    if experimental:
+        names = {feature for result in experimental if (feature := _experimental_feature(result))}
+        works = all(result.status in PASSED for result in experimental)
+        key = "supportedFeatures" if works else "unsupportedFeatures"
+        profile["experimental"] = {**_profile_status(experimental), key: sorted(names)}
+    profile["standard"] = _profile_status([result for result in cluster if not _experimental_feature(result)])
+    document: Object = {
+        "apiVersion": "policy.networking.k8s.io/v1alpha1",
+        "kind": "ConformanceReport",
+        "date": found.run.finished.isoformat(timespec="seconds"),
+        "implementation": {
+            "organization": "",
+            "project": found.cluster.cni or "",
+            "url": "",
+            "version": "",
+            "contact": [],
+            "additionalInformation": f"netprobe {found.run.netprobe} ({PROJECT_URL}), {found.cluster}",
+        },
+        "networkPolicyBundleVersion": BUNDLE,
+        "profiles": [
+            *([profile] if cluster else ()),
+            *([{"name": "NetworkPolicy", "standard": _profile_status(others)}] if others else ()),
+        ],
+    }
+    yield yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _experimental_feature(result: CaseResult) -> str | None:
+    return next((EXPERIMENTAL[rule] for rule in result.case.rules if rule in EXPERIMENTAL), None)
+
+
+def _profile_status(results: Sequence[CaseResult]) -> Object:
+    counted = [result for result in results if result.status not in NOT_COUNTED]
+    skipped = [result.case.name for result in counted if result.status in SKIPPED]
+    failed = [result.case.name for result in counted if result.status not in (*PASSED, *SKIPPED)]
+    passed = len(counted) - len(skipped) - len(failed)
+    status: Object = {
+        "result": "failure" if failed else "success",
+        "summary": f"{passed} of {len(counted)} cases passed",
+        "statistics": {"Passed": passed, "Skipped": len(skipped), "Failed": len(failed)},
+    }
+    return (
+        status | ({"skippedTests": skipped} if skipped else {}) | ({"failedTests": failed} if failed else {})
+    )

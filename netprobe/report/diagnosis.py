@@ -13,16 +13,6 @@ from netprobe import __version__
 from netprobe.doctor import Check, CheckStatus, Diagnosis
 from netprobe.model.text import plain
 from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style
-from netprobe.report.write import Formats
-
-DIAGNOSIS_FORMATS: Formats[Diagnosis] = Formats(
-    {
-        "table": "netprobe.report.diagnosis:table",
-        "json": "netprobe.report.diagnosis:as_json",
-        "yaml": "netprobe.report.diagnosis:as_yaml",
-        "rbac": "netprobe.report.diagnosis:rbac",
-    }
-)
 
 _WORDS = {
     CheckStatus.OK: "ok",

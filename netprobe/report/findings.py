@@ -1,33 +1,27 @@
-"""Findings of lint as text: a table, JSON, GitHub annotations and JUnit."""
+"""Findings of lint as text: a table, JSON, GitHub annotations, JUnit, and SARIF 2.1.0 (OASIS)."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
-from netprobe.lint import Finding, Linted, Severity, edits
+from netprobe import PROJECT_URL, __version__
+from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue, edits
 from netprobe.manifests.suggestion import SideEffects, fix_fields
+from netprobe.manifests.text_edit import TextEdit
 from netprobe.model.policy import Place
 from netprobe.report.github import annotation
 from netprobe.report.junit import CLOSING, OPENING, JUnitCase, JUnitOutcome, suite_xml
-from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository
-from netprobe.report.text import wrapped
-from netprobe.report.write import Formats
+from netprobe.report.style import BAD, NOTE, PLAIN, UNSURE, Style, in_repository, wrapped
 
 NOTES_SHOWN = 20
 """Notes of one rule that the table shows."""
-FINDING_FORMATS: Formats[Linted] = Formats(
-    {
-        "table": "netprobe.report.findings:table",
-        "json": "netprobe.report.findings:as_json",
-        "sarif": "netprobe.report.findings_sarif:sarif",
-        "github": "netprobe.report.findings:github",
-        "junit": "netprobe.report.findings:junit",
-    }
-)
 
 _COLOURS = {Severity.ERROR: BAD, Severity.WARNING: UNSURE, Severity.NOTE: NOTE}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -154,3 +148,109 @@ def _case(finding: Finding, outcome: JUnitOutcome, style: Style) -> JUnitCase:
     at = (in_repository(finding.file, style.root), finding.position[0]) if finding.file is not None else None
     name = f"{finding.subject} {finding.path}".strip()
     return JUnitCase(name, f"netprobe.lint.{finding.rule}", outcome, at=at)
+
+
+SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
+SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def sarif(linted: Linted, style: Style = PLAIN) -> Iterator[str]:
+    """One run. Silenced findings are results with a suppression, so pages show them as accepted."""
+    named = list(catalogue().values())
+    index = {rule.id: number for number, rule in enumerate(named)}
+    results = [_sarif_result(finding, index, style.root) for finding in linted.findings]
+    results += [
+        {
+            **_sarif_result(each.finding, index, style.root),
+            "suppressions": [{"kind": "inSource", "justification": each.reason}],
+        }
+        for each in linted.silenced
+    ]
+    driver = {
+        "name": "netprobe",
+        "version": __version__,
+        "semanticVersion": __version__,
+        "informationUri": PROJECT_URL,
+        "rules": [_sarif_rule(rule) for rule in named],
+    }
+    notifications = [{"level": "warning", "message": {"text": warning}} for warning in linted.warnings]
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
+    yield json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _sarif_rule(rule: LintRule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": "".join(word.capitalize() for word in rule.id.split("-")),
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": f"{rule.title} {rule.prose}"},  # GitHub cuts it at 1,024 characters
+        "helpUri": f"{PROJECT_URL}/blob/main/docs/lint.md#rules",
+        "help": {"text": rule.text, "markdown": _manual(rule)},
+        "defaultConfiguration": {"level": SARIF_LEVELS[rule.severity]},
+    }
+
+
+def _manual(rule: LintRule) -> str:
+    parts = [rule.prose]
+    for word, snippets in (("Fails", rule.fails), ("Passes", rule.passes)):
+        parts += [f"{word}:\n\n```yaml\n{snippet}```" for snippet in snippets]
+    return "\n\n".join(parts)
+
+
+def _sarif_result(finding: Finding, index: dict[str, int], root: Path | None) -> dict[str, Any]:
+    text = f"{finding.subject}: {finding.message}"
+    if finding.suggestion:
+        text += f" (fix: {finding.suggestion})"
+    logical = {"fullyQualifiedName": finding.full_name, "kind": "object"}
+    location: dict[str, Any] = {"logicalLocations": [logical]}
+    if finding.file is not None:
+        line, column = finding.position
+        location["physicalLocation"] = {
+            "artifactLocation": _sarif_artifact(finding.file, root),
+            "region": {"startLine": line, "startColumn": column},
+        }
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "ruleIndex": index[finding.rule],
+        "level": SARIF_LEVELS[finding.severity],
+        "message": {"text": text},
+        "locations": [location],
+        "partialFingerprints": {"netprobe/v1": _fingerprint(finding)},
+    }
+    changes = edits(finding) if finding.fix and finding.file is not None else ()
+    if changes:
+        result["fixes"] = [_sarif_fix(finding, changes, root)]
+    return result
+
+
+def _sarif_fix(finding: Finding, changes: tuple[TextEdit, ...], root: Path | None) -> dict[str, Any]:
+    replacements = [
+        {
+            "deletedRegion": {"charOffset": edit.start, "charLength": edit.end - edit.start},
+            **({"insertedContent": {"text": edit.text}} if edit.text else {}),
+        }
+        for edit in changes
+    ]
+    artifact = {"artifactLocation": _sarif_artifact(finding.file or "", root), "replacements": replacements}
+    return {"description": {"text": finding.suggestion}, "artifactChanges": [artifact]}
+
+
+def _sarif_artifact(file: str, root: Path | None) -> dict[str, str]:
+    """Relative to the root of the repository, against which GitHub resolves it; absolute outside of it."""
+    path = PurePath(in_repository(file, root))
+    if path.is_absolute():
+        return {"uri": path.as_uri()}
+    return {"uri": quote(path.as_posix()), "uriBaseId": "%SRCROOT%"}
+
+
+def _fingerprint(finding: Finding) -> str:
+    """The same for a finding that only moved to another line."""
+    text = "\0".join(
+        (finding.rule, finding.subject.kind, str(finding.subject), finding.path, finding.message)
+    )
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]

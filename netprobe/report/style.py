@@ -1,13 +1,16 @@
-"""What the destination of a text supports: colours, and the width of a line."""
+"""What the destination of a text supports, colours and the width of a line; and text that fits it."""
 
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final, TextIO
+
+from netprobe.model.text import plain
 
 BOLD: Final = "1"
 GOOD: Final = "32"  # green: as expected
@@ -80,3 +83,21 @@ PLAIN = Style()
 def status_colour(exit_status: int) -> str:
     """The colour of a closing line."""
     return {0: GOOD, 1: BOLD_BAD}.get(exit_status, BOLD_UNSURE)
+
+
+def wrapped(text: str, style: Style, indent: str = "", hang: str = "  ") -> str:
+    """A sentence that may act nowhere, in lines that fit; names are never cut.
+
+    Lines after the first are indented by `hang` more.
+    """
+    safe = indent + plain(text)
+    if style.width is None or len(safe) <= style.width:
+        return safe
+    return textwrap.fill(
+        safe,
+        style.width,
+        subsequent_indent=indent + hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )

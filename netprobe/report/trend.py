@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from netprobe.report.style import PLAIN, Style
+from netprobe.report.style import PLAIN, Style, wrapped
 from netprobe.report.tables import aligned
-from netprobe.report.text import wrapped
 
 MOST_RUNS: Final = 60
 """Runs in the chart and the table of a page."""

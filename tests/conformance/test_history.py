@@ -24,7 +24,7 @@ from netprobe.conformance.history import (
 )
 from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.errors import InputError
-from netprobe.report.conformance import CONFORMANCE_FORMATS
+from netprobe.report import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, SKIPPED, START, of, report
 
 P, F, K, U, S = CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.SKIPPED

@@ -14,7 +14,7 @@ from netprobe.conformance.history import PastCase, PastRun, RunChanges
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import CONFORMANCE_FORMATS
+from netprobe.report import CONFORMANCE_FORMATS
 from netprobe.report.conformance_page import MOST_OPEN
 from tests.browser import CHROMIUM, browser
 from tests.conformance.samples import (

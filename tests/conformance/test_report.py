@@ -12,7 +12,7 @@ import yaml
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.history import RunChanges
 from netprobe.conformance.result import Triage
-from netprobe.report.conformance import CONFORMANCE_FORMATS
+from netprobe.report import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, UNTRIED, report
 
 ALL = report(PASSED, FAILED, FLAKY, UNKNOWN, SKIPPED, UNSCORED)

@@ -16,7 +16,7 @@ from netprobe.conformance.result import CaseResult, CaseStatus
 from netprobe.conformance.shard import cell_of, join
 from netprobe.errors import InputError
 from netprobe.model.verdict import Verdict
-from netprobe.report.conformance import CONFORMANCE_FORMATS
+from netprobe.report import CONFORMANCE_FORMATS
 from tests.conformance.samples import FAILED, FLAKY, SKIPPED, UNKNOWN, WRONG, report, result
 
 CASES = builtin()

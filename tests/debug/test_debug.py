@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.debug.ephemeral import read_listeners
+from netprobe.debug.guests import read_listeners
 from netprobe.debug.packets import resolved
 from tests.debug.faults import FOLDER
 from tests.run.netprobe import Ended, netprobe

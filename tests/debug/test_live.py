@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from netprobe.debug import Answer, Request, debug, watch
-from netprobe.debug.ephemeral import EphemeralContainers
+from netprobe.debug.guests import EphemeralContainers
 from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
 from netprobe.lab import Lab

@@ -10,7 +10,7 @@ import yaml
 from netprobe.doctor import CheckStatus, Diagnosis
 from netprobe.errors import ClusterError
 from netprobe.model.objects import Object
-from netprobe.report.diagnosis import DIAGNOSIS_FORMATS
+from netprobe.report import DIAGNOSIS_FORMATS
 from netprobe.report.style import PLAIN
 from tests.doctor.world import Plugin, World, fully, node
 from tests.probe.fake import FakeCluster

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netprobe.impact import FlowChange, Revision, Snapshot, impact, revise
-from netprobe.impact.bundles import GroupBundle, Scope, bundles
-from netprobe.impact.difference import States, compare_states
+from netprobe.impact.difference import GroupBundle, Scope, States, bundles, compare_states
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Flow, PodRef
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.report.impact import FORMATS
+from netprobe.report import IMPACT_FORMATS
 from netprobe.simulate import CALICO, CILIUM, Profile, Simulator
 from netprobe.simulate.bits import unpack
 from netprobe.simulate.compared import Ports
@@ -150,4 +149,4 @@ def test_every_document_keeps_the_schema(rng: Random, declare: bool) -> None:
     verdicts = {flow: simulator.decide(flow).verdict for flow in flows} if declare else {}
     declared = {flow: verdict for flow, verdict in verdicts.items() if verdict is not Verdict.UNKNOWN}
     found = impact(revision, declared=declared if declare else None)
-    VALIDATOR.validate(json.loads("".join(FORMATS.render(found, "json"))))
+    VALIDATOR.validate(json.loads("".join(IMPACT_FORMATS.render(found, "json"))))

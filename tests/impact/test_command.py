@@ -12,7 +12,7 @@ import pytest
 from netprobe.cli import main
 from netprobe.impact import FlowChange, impact, read_snapshots, revise
 from netprobe.model.policy import PolicyRef
-from netprobe.report.impact import FORMATS
+from netprobe.report import IMPACT_FORMATS
 from netprobe.report.style import Detail, Style
 from tests.manifest_text import calico, documents, pod, policy
 from tests.scenarios import MANIFESTS
@@ -124,8 +124,8 @@ def test_two_lines_a_change_and_other_reasons_only_with_all(
     gone = [PolicyRef("database", "default-deny")]
     found = impact(revise(old, new, prunes=lambda _: False, delete=gone))
     assert found.bundles
-    every = "".join(FORMATS.render(found, "table", Style(width=width, detail=Detail.ALL)))
-    short = "".join(FORMATS.render(found, "table", Style(width=width)))
+    every = "".join(IMPACT_FORMATS.render(found, "table", Style(width=width, detail=Detail.ALL)))
+    short = "".join(IMPACT_FORMATS.render(found, "table", Style(width=width)))
     assert max(map(len, every.splitlines())) <= width
     reasons = found.flows(FlowChange.REASON)
     assert ("Same verdict" in every, "Same verdict" in short) == (bool(reasons), False)

@@ -12,7 +12,7 @@ from netprobe.model.flow import Flow, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, Selector
 from netprobe.model.policy import IPBlock, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject
 from netprobe.model.verdict import Verdict
-from netprobe.report.impact import FORMATS
+from netprobe.report import IMPACT_FORMATS
 from tests.impact.world import WORLD, allow
 
 ALL = frozenset(WORLD.namespaces)
@@ -116,13 +116,15 @@ def test_a_rule_that_no_declared_flow_needs_stays_if_it_allows_others() -> None:
 
 def test_no_change_is_one_sentence() -> None:
     found = change(DENY, old=(DENY,))
-    assert "no flow opens, closes or is decided by other policies" in "".join(FORMATS.render(found, "table"))
+    assert "no flow opens, closes or is decided by other policies" in "".join(
+        IMPACT_FORMATS.render(found, "table")
+    )
     assert found.exit_status == 0
 
 
 def test_markdown_cannot_be_broken_by_a_name() -> None:
     odd = replace(DENY, ref=PolicyRef("shop", "a|b<img>"))
-    assert "a\\|b&lt;img&gt;" in "".join(FORMATS.render(change(odd), "markdown"))
+    assert "a\\|b&lt;img&gt;" in "".join(IMPACT_FORMATS.render(change(odd), "markdown"))
 
 
 def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
@@ -158,8 +160,8 @@ def test_pods_on_their_nodes_network_are_named() -> None:
     pods = {ref: replace(pod, host_network=True) for ref, pod in WORLD.pods.items()}
     found = impact(revise(Snapshot(replace(WORLD, pods=pods)), Snapshot(Cluster(policies=(DENY,)))))
     assert all(found.flows(kind) == 0 for kind in FlowChange)
-    document = json.loads("".join(FORMATS.render(found, "json")))
+    document = json.loads("".join(IMPACT_FORMATS.render(found, "json")))
     assert (document["left_out"], document["summary"]["left_out"]) == (list(map(str, pods)), len(pods))
     for form in ("table", "markdown"):
-        text = "".join(FORMATS.render(found, form)).replace("\\", "")
+        text = "".join(IMPACT_FORMATS.render(found, form)).replace("\\", "")
         assert "define their flows: shop/web, shop/api-1, shop/api-2" in text

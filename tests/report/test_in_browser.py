@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from netprobe.report import FORMATS
-from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions
+from netprobe.report import FORMATS, GRAPH_FORMATS
+from netprobe.report.graph import Graph, GraphOptions
 from netprobe.run.record import Report
 from tests.browser import IN_BROWSER, Page
 from tests.report import samples

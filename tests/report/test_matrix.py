@@ -11,8 +11,8 @@ from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.report.alike import alike
-from netprobe.report.matrix import matrix_lines
 from netprobe.report.style import Style
+from netprobe.report.table import matrix_lines
 from tests.report.samples import every_status
 
 ALLOW, DENY = Decision(Verdict.ALLOW), Decision(Verdict.DENY)

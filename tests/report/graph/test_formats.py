@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import GRAPH_FORMATS, Graph, GraphOptions, pictures
+from netprobe.report import GRAPH_FORMATS
+from netprobe.report.graph import Graph, GraphOptions, pictures
 from netprobe.report.graph.layout import layout
 from netprobe.report.page import asset
 from tests.report.graph.samples import HOSTILE, build, cell, everybody, hostile

@@ -1,26 +1,27 @@
-"""Policies allow it, but packets are dropped: enforcement lags, a node has stale rules, or a path is broken.
-
-Which one, and on which node, follows from three other tries (and from one of the run's own policies, which is
-in force on a node only if its agent works):
-
-    policy-free pod -> policy-free pod on the destination's node     fails: the path is broken
-    source          -> policy-free pod on the destination's node     fails: the source's node drops it
-    policy-free pod -> destination                                   fails: the destination's node drops it
-
-A lag ends by itself, stale rules do not. A firewall of the node, and a policy of a kind that is not
-simulated, look like stale rules; where they fit, they are named too.
-"""
+"""Packets are dropped on the way."""
 
 from __future__ import annotations
 
-from netprobe.debug.causes import Cause, Fix, Place
+from netprobe.debug.causes.cause import Cause, Fix, Place
 from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Aim, Leg, Packets, Sender
 from netprobe.model.flow import Protocol
 from netprobe.model.text import listed
 
 
-def find(evidence: Evidence) -> Cause | None:
+def packets_dropped(evidence: Evidence) -> Cause | None:
+    """Policies allow it, but packets are dropped: a lag, stale rules on a node, or a broken path.
+
+    Which one, and on which node, follows from three other tries (and from one of the run's own policies,
+    which is in force on a node only if its agent works):
+
+        policy-free pod -> policy-free pod on the destination's node   fails: the path is broken
+        source          -> policy-free pod on the destination's node   fails: the source's node drops it
+        policy-free pod -> destination                                 fails: the destination's node drops it
+
+    A lag ends by itself, stale rules do not. A firewall of the node, and a policy of a kind that is not
+    simulated, look like stale rules; where they fit, they are named too.
+    """
     packets = evidence.packets
     if packets is None:
         return None
@@ -150,3 +151,19 @@ def _service(evidence: Evidence, packets: Packets) -> Cause | None:
         f"{one.node} ({one.word}): the Service is not translated there"
     )
     return Cause(Place.PATH, text, Fix(f"look at kube-proxy, or what replaces it, on {one.node}"))
+
+
+def outside_silent(evidence: Evidence) -> Cause | None:
+    """The external address does not answer policy-free pods either: the fault is not in the policies."""
+    if not evidence.outside:
+        return None
+    tried = [(leg, free) for leg in evidence.legs if (free := evidence.free(leg)) and not free.denied]
+    if not tried or any(free.connected or evidence.connects(leg) for leg, free in tried):
+        return None
+    leg, free = tried[0]
+    text = (
+        f"{leg.address} does not answer on {leg.port} ({free.word}), "
+        f"not even a policy-free pod on {free.node}"
+    )
+    fix = Fix("look outside the cluster: the server, its firewall, and the route to it from the nodes")
+    return Cause(Place.PATH, text, fix)
