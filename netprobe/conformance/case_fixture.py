@@ -18,23 +18,102 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from ipaddress import ip_address
+from typing import Final, TypeAlias
 
 from netprobe.conformance.case import Labels
 from netprobe.conformance.fixture_map import FixtureMap
-from netprobe.conformance.world import ON_HOST, PASSING
+from netprobe.conformance.world import (
+    EMPTY,
+    FIXTURE,
+    HOST_PORT,
+    NAMESPACES,
+    ON_HOST,
+    OUTSIDE,
+    PASSING,
+    PODS,
+    served_ports,
+)
 from netprobe.errors import NotFoundError
-from netprobe.model.flow import End, Flow, PodRef, ServiceRef
+from netprobe.model.cluster import Namespace
+from netprobe.model.flow import ContainerPort, End, External, Flow, Pod, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
 from netprobe.model.verdict import Verdict
 from netprobe.policies.records import TIER
-from netprobe.probe import ClusterAPI, Pace, Prober, Station, Unplaced, Workbench
+from netprobe.probe import ClusterAPI, OutsideHost, Pace, Prober, Station, Unplaced, Workbench, canary
 from netprobe.probe.bench import together
-from netprobe.probe.canary import OPENING, PORTS, Canaries, Canary, CanaryWatch, overall, port_of
-from netprobe.probe.canary import sessions as canary_sessions
+from netprobe.probe.canary import Canaries, Canary, CanaryWatch
+from netprobe.probe.run_objects import ROLE
 from netprobe.probe.settle import settle
+
+CANARIES: Final = "k"
+MOST_FIXTURES: Final = 16
+HOST_PORTS: Final = 4096  # ports from HOST_PORT on: above the kernel's ephemeral range
+OUTSIDE_PORTS: Final = (ContainerPort(80), ContainerPort(81))
+
+
+@dataclass(frozen=True, slots=True)
+class FixturePlan:
+    """The objects of one fixture. Pods a and c run on the first node, b on the second if there is one.
+
+    `kinds`: those of cases that the canaries have to show.
+    """
+
+    run: str
+    index: int
+    nodes: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+
+    def name(self, short: str) -> str:
+        return f"netprobe-{self.run}-{self.index}{short}"
+
+    def ref(self, name: str) -> PodRef:
+        namespace, _, pod = name.partition("/")
+        return PodRef(self.name(namespace), pod)
+
+    @property
+    def mark(self) -> str:
+        """The value of the label FIXTURE of the namespaces that cases are about."""
+        return f"{self.run}-{self.index}"
+
+    def namespaces(self) -> Iterable[Namespace]:
+        mark = {FIXTURE: self.mark}
+        for short in NAMESPACES:
+            yield Namespace(self.name(short), {"ns": short, **mark})
+        yield Namespace(self.name(EMPTY), mark)
+        yield Namespace(self.name(CANARIES), {})
+
+    def pods(self) -> Iterable[Pod]:
+        for name in PODS:
+            ref = self.ref(name)
+            node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
+            yield Pod(ref, {"pod": ref.name}, ports=served_ports(name), node=node)
+        for (client, target), node in zip(self.pairs(), self.nodes or (None,), strict=True):
+            yield Pod(client, {}, node=node)
+            yield Pod(target, {ROLE: canary.TARGET}, ports=canary.ports(self.kinds), node=node)
+
+    def pairs(self) -> tuple[tuple[PodRef, PodRef], ...]:
+        """The clients of the canaries with their targets, a pair for each node."""
+        home = self.name(CANARIES)
+        return tuple(
+            (PodRef(home, f"client-{number}"), PodRef(home, f"target-{number}"))
+            for number in range(max(1, len(self.nodes)))
+        )
+
+    @property
+    def host_port(self) -> int:
+        """The port of hostNetwork pods, which rarely collides with another fixture or run."""
+        return HOST_PORT + (int(self.run, 16) * MOST_FIXTURES + self.index) % HOST_PORTS
+
+    def hosts(self) -> Iterable[OutsideHost]:
+        """Hosts outside; their addresses in 203.0.113.0/24 depend on the run, since runs may share a lab."""
+        base = int(self.run, 16) % 100 * 2
+        for number, name in enumerate(OUTSIDE):
+            last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
+            yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
+
 
 NodeNetwork: TypeAlias = tuple[str | None, bool]
 """A node's name, and whether this is the node's own network, not that of its pods."""
@@ -50,7 +129,7 @@ class State:
     @property
     def kinds(self) -> set[str]:
         """The kinds of the policies that have their own canary policy."""
-        return {kind for kind, _, _ in self.policies} & OPENING.keys()
+        return {kind for kind, _, _ in self.policies} & canary.OPENING.keys()
 
 
 class CaseFixture:
@@ -87,12 +166,12 @@ class CaseFixture:
             for end, station in bench.stations.items()
             if (isinstance(end, PodRef) and end.namespace in own) or end in hosts
         }
-        canaries = [Flow(*pair, port.number) for pair in pairs for port in PORTS]
+        canaries = [Flow(*pair, port.number) for pair in pairs for port in canary.PORTS]
         self._flows = tuple(dict.fromkeys((*flows, *canaries)))
         found = [Canary(bench.stations[client], bench.stations[target]) for client, target in pairs]
         home = next((client.namespace for client, _ in pairs), "")
         self._canaries = Canaries(cluster, bench, bench.run, home, found, pod_labels=True)
-        self._canary_sessions = canary_sessions(cluster, pace)
+        self._canary_sessions = canary.sessions(cluster, pace)
         self._watches = [CanaryWatch(one, self._canary_sessions) for one in found]
         self._prober = self._new_prober(self._flows)
         self._served: set[Flow] = set()  # of Services: what answered before any policy was there
@@ -114,7 +193,7 @@ class CaseFixture:
         await self._prove_services()
         await self._canaries.announce(0)
         signs = (watch.closed(1, self._pace.canary_s) for watch in self._watches)
-        self.enforcing = overall(await asyncio.gather(*signs)).enforcing
+        self.enforcing = canary.overall(await asyncio.gather(*signs)).enforcing
 
     async def _prove_services(self) -> None:
         """Probe each Service until it answers: nodes learn about a new Service with a delay."""
@@ -158,8 +237,8 @@ class CaseFixture:
         self, flows: Sequence[Flow], late: Mapping[End, Station] | None = None
     ) -> Matrix[Observation]:
         """Probe until stable, canaries included. `late`: stations that were created during the case."""
-        closed = [Flow(*pair, port_of(self._number + 1)) for pair in self._pairs]
-        opened = [Flow(*pair, port_of(self._number)) for pair in self._pairs]
+        closed = [Flow(*pair, canary.port_of(self._number + 1)) for pair in self._pairs]
+        opened = [Flow(*pair, canary.port_of(self._number)) for pair in self._pairs]
         asked = tuple(dict.fromkeys((*flows, *closed, *opened)))
         if not late:
             settled = await settle(self._prober.round, asked, self._pace, self._before)

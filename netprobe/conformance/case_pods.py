@@ -21,8 +21,7 @@ from typing import Final, Self
 
 from netprobe.conformance.case import Case, CaseStep
 from netprobe.conformance.fixture_map import FixtureMap
-from netprobe.conformance.fixture_plan import served
-from netprobe.conformance.world import KUBELET, ON_HOST, PASSING, PROBED_PORT, Cell
+from netprobe.conformance.world import KUBELET, ON_HOST, PASSING, PROBED_PORT, Cell, served_ports
 from netprobe.errors import ClusterError, NotFoundError, WorkbenchError
 from netprobe.model.flow import ContainerPort, End, PodRef
 from netprobe.model.objects import Object
@@ -120,7 +119,7 @@ class CasePods:
             self.site = self.site.with_pods(addresses, {name: made.node or ""})
 
     def _object(self, name: str, step: CaseStep) -> Object:
-        ref, labels, ports = self.site.pod(name), self.site.labels(name, step), served(name)
+        ref, labels, ports = self.site.pod(name), self.site.labels(name, step), served_ports(name)
         if name not in ON_HOST:
             obj = pod(ref, self._run, self._options, labels=labels, ports=ports)
             if name in self._probed:

@@ -1,12 +1,17 @@
-"""A case's relative names, mapped to the namespaces, pods and addresses of one fixture. Pure."""
+"""A case's relative names, mapped to the namespaces, pods and addresses of one fixture. Pure.
+
+`probed_cells` works out on a fictional fixture which cells of a case are worth a probe.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
+from zlib import crc32
 
 from netprobe.conformance.case import Case, CaseStep, identity
 from netprobe.conformance.world import (
@@ -32,13 +37,18 @@ from netprobe.model.flow import Address, End, External, Family, Flow, Pod, PodRe
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
+from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.run.applied import narrow, set_version
+from netprobe.simulate import Simulator
 
 NO_MARK: Final = "fixture"
 """The mark of a fixture whose objects keep their names."""
 CLUSTER_NETWORK_POLICY: Final = "ClusterNetworkPolicy"
 _BUILTIN: Final = ("default", "kube-admin", "kube-baseline")  # tiers of Calico that exist everywhere
+BEHIND: Final = "y/a"
+"""The pod behind the Service."""
+_ON_THE_SECOND: Final = ("x/b", "y/b", "z/b", "x/far")  # node
 _PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")
 
 
@@ -228,4 +238,59 @@ def fictional_map(*, dual: bool = True) -> FixtureMap:
     return FixtureMap({name: name for name in (*NAMESPACES, EMPTY, PASSING)}, addresses, nodes)
 
 
-_ON_THE_SECOND: Final = ("x/b", "y/b", "z/b", "x/far")
+_SITE = fictional_map()
+
+
+def probed_cells(case: Case, *, full: bool = False) -> tuple[Cell, ...]:
+    """The cells to probe, in the order of the matrix, without SCTP, which nc does not support.
+
+    `full`: all cells. Otherwise every pair with a pod that some policy of the case selects in some step: on
+    all ports if their expected verdicts differ, else on one; and one cell per source of everything else.
+    The case's name decides which ones, so that many cases together cover them all. A case that isolates no
+    pod is probed in full.
+    """
+    cells = [cell for cell in case.scope.cells() if "/SCTP" not in cell.port]
+    touched = isolated_pods(case)
+    itself = [
+        Cell(pod, pod, port)
+        for pod in sorted(touched)
+        for port in dict.fromkeys(a.port for a in cells if a[1] == pod)
+    ]
+    if full or not touched:
+        return (*cells, *itself)
+    number = crc32(case.name.encode())
+    pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        pairs[cell.source, cell.destination].append(cell)
+    chosen: set[Cell] = set()
+    rest: dict[str, list[Cell]] = defaultdict(list)
+    for index, ((source, destination), some) in enumerate(pairs.items()):
+        if touched & {source, _pod(destination)}:
+            chosen.update(some if _differ(case, some) else [some[(number + index) % len(some)]])
+        else:
+            rest[source] += some
+    chosen.update(some[(number + index) % len(some)] for index, some in enumerate(rest.values()))
+    return (*(cell for cell in cells if cell in chosen), *itself[:2])
+
+
+def isolated_pods(case: Case) -> frozenset[str]:
+    """The pods that a policy of the case isolates in some step."""
+    found: set[str] = set()
+    for step in case.steps:
+        simulator = Simulator(_SITE.cluster(case, step))
+        for name in (*PODS, *step.pods):
+            pod = simulator.cluster.pods[_SITE.pod(name)]
+            if any(simulator.sides.applying(pod, direction) for direction in Direction):
+                found.add(name)
+    return frozenset(found)
+
+
+def _pod(end: str) -> str:
+    return BEHIND if end == SERVICE else end
+
+
+def _differ(case: Case, pair: Sequence[Cell]) -> bool:
+    """Whether the expected verdict depends on the port (or the case tells address families apart)."""
+    if case.scope.families:
+        return True
+    return any(len({step.expected(cell) for cell in pair}) > 1 for step in case.steps)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, Final
 
 from netprobe.conformance.case import Case, CaseStep, identity
-from netprobe.conformance.case_fixture import CaseFixture, State
+from netprobe.conformance.case_fixture import CaseFixture, FixturePlan, State
 from netprobe.conformance.case_pods import CasePods, kept_open
-from netprobe.conformance.cells import probed_cells
-from netprobe.conformance.fixture_map import NO_MARK, FixtureMap
-from netprobe.conformance.fixture_plan import FixturePlan
+from netprobe.conformance.fixture_map import NO_MARK, FixtureMap, probed_cells
 from netprobe.conformance.result import (
     CaseResult,
     CaseStatus,
@@ -27,12 +25,13 @@ from netprobe.conformance.result import (
 )
 from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
-from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, NotServedError
+from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
 from netprobe.model.flow import Address, Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
 from netprobe.probe.canary import OPENING
+from netprobe.probe.deciding import served
 from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.permission import CONFORMANCE
 from netprobe.simulate import CALICO, Profile, Simulator
@@ -49,8 +48,8 @@ NO_HOST_PODS: Final = "this cluster does not admit hostNetwork pods"
 class Runner:
     """Runs cases. `fixtures`: how many cases run at once, each on its own nine pods.
 
-    `full`: probe every cell of every case (cells.py says which ones are left out otherwise). `on_result` is
-    called with each result.
+    `full`: probe every cell of every case, not only the `probed_cells`. `on_result` is called with each
+    result.
     """
 
     cluster: ClusterAPI
@@ -100,7 +99,7 @@ class Runner:
         """
         pace = self.pace.shared(self.fixtures)
         asked = {case.name: probed_cells(case, full=self.full) for case in cases}
-        self._versions = await self._served()
+        self._versions = await served(self.cluster, sorted({k for case in self.cases for k in case.kinds}))
         count = max(1, min(self.fixtures, len(cases)))
         kinds = tuple(sorted(self._versions.keys() & OPENING.keys()))
         plans = [FixturePlan(self.run, index, nodes, kinds) for index in range(count)]
@@ -282,14 +281,6 @@ class Runner:
         if "block-on-pods" in case.rules and not self.profile.blocks_match_pods:
             return f"whether an ipBlock matches pods is up to the plugin, and {self.profile.name}'s does not"
         return None
-
-    async def _served(self) -> dict[str, str]:
-        """The policy kinds of the cases that the cluster serves, with the apiVersion."""
-        found = {}
-        for kind in sorted({kind for case in self.cases for kind in case.kinds}):
-            with suppress(NotServedError):
-                found[kind] = await self.cluster.served(kind)
-        return found
 
     async def _nodes(self) -> tuple[str, ...]:
         """Two nodes that accept pods; () if nodes may not be listed."""

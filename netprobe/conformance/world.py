@@ -130,6 +130,11 @@ def container_ports(name: str) -> tuple[ContainerPort, ...]:
     return (*served, *(ContainerPort(number, Protocol.TCP, name) for number, name in other.items()))
 
 
+def served_ports(name: str) -> tuple[ContainerPort, ...]:
+    """The ports that a pod is created with: all but SCTP, which nothing can serve."""
+    return tuple(port for port in container_ports(name) if port.protocol is not Protocol.SCTP)
+
+
 def read_expectation(text: str, cells: Sequence[Cell]) -> Expected:
     """Read rows `SOURCE -> DESTINATION [PORT] MARK`. The last row that matches a cell decides; default `.`.
 

@@ -1,11 +1,10 @@
 """Is this cluster fit for a run, and does it enforce NetworkPolicy at all? Each answer with its evidence.
 
-    api_checks   what the API says: version, permissions, nodes, network plugin
-    pod_pairs    a client and a server on each node that is tried; paths between them
+    pods         a client and a server on each node that is tried, paths between them, and what pods see
     deny_all     a deny-all on one end of the paths: before, during, after
-    pod_facts    what pods see: DNS names, clocks, SCTP
+    kinds        policies of every kind: which are served, and what those in the cluster do to the paths
     checks       Check and Diagnosis, and how they follow from what was observed; pure
-    examination  all of it in order, removed whatever happens
+    examination  all of it in order, the API first; everything is removed whatever happens
 
 Unlike a run, the doctor waits for an expected result: a path that is open under a deny-all counts as "not
 enforced" only at the deadline. A closed path needs the same controls as in a run: a live listener, a path

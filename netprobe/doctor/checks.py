@@ -8,8 +8,7 @@ from enum import Enum
 from typing import Final
 
 from netprobe.doctor.deny_all import DenyAllResult
-from netprobe.doctor.pod_facts import NAME, ClockSkew, PodFacts
-from netprobe.doctor.pod_pairs import PodPair, PodPath
+from netprobe.doctor.pods import NAME, ClockSkew, PodFacts, PodPair, PodPath
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed

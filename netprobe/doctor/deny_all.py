@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from netprobe.doctor.pod_facts import ClockSkew, server_clock
-from netprobe.doctor.pod_pairs import PodPair, PodPath, paths, try_paths
+from netprobe.doctor.pods import ClockSkew, PodPair, PodPath, paths, server_clock, try_paths
 from netprobe.errors import NotFoundError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Control, Outcome

@@ -7,20 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from netprobe.doctor import api_checks, checks, deny_all, kinds, pod_facts, pod_pairs
+from netprobe.doctor import checks, deny_all, kinds, pods
 from netprobe.doctor.checks import Check, CheckStatus, Diagnosis
-from netprobe.doctor.pod_pairs import PodPair, PodPath
+from netprobe.doctor.pods import PodPair, PodPath
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError, WorkbenchError
 from netprobe.model.objects import Object
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed
 from netprobe.model.verdict import Verdict
+from netprobe.policies.kinds import SIMULATED
+from netprobe.probe import permission
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.bench import Deadlines, new_run
-from netprobe.probe.nodes import chosen
+from netprobe.probe.deciding import served
+from netprobe.probe.nodes import NodeStatus, chosen
+from netprobe.probe.nodes import nodes as list_nodes
 from netprobe.probe.pace import Pace
-from netprobe.probe.permission import Need
+from netprobe.probe.permission import FIXTURE, IN_PLACE, Need, Permission
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import PodOptions
 from netprobe.probe.session import Sessions
@@ -28,6 +32,7 @@ from netprobe.probe.workbench import Workbench
 
 if TYPE_CHECKING:
     from netprobe.kube.facts import ClusterFacts
+
 
 HOST_POD_S = 20.0
 
@@ -57,16 +62,14 @@ class Examination:
     async def diagnose(self) -> Diagnosis:
         """Find out everything that can be; ClusterError only if the API does not answer at all."""
         self.progress("asking the API server")
-        user = await api_checks.user(self.cluster)
-        self._checks = [api_checks.api(self.facts, self.server)]
-        permission_checks, lacking = await api_checks.permissions(self.cluster, user)
+        user = await _user(self.cluster)
+        self._checks = [_api_check(self.facts, self.server)]
+        permission_checks, lacking = await _permission_checks(self.cluster, user)
         self._checks += permission_checks
-        check, nodes = await api_checks.nodes(
-            self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress
-        )
-        self._served = await kinds.served(self.cluster)
-        self._checks += [check, api_checks.plugin(self.facts), kinds.check(self._served)]
-        self._checks.append(api_checks.other_policies(self.other_policies))
+        check, nodes = await _node_check(self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress)
+        self._served = await served(self.cluster, (kind.key for kind in SIMULATED))
+        self._checks += [check, _plugin_check(self.facts), kinds.check(self._served)]
+        self._checks.append(_other_policies_check(self.other_policies))
         if any(permission.need is not Need.OPTIONAL for permission in lacking):
             self._checks.append(_not_tried("the permissions to create pods and policies are missing"))
         else:
@@ -79,7 +82,7 @@ class Examination:
             return
         bench = Workbench(
             self.cluster,
-            pod_pairs.fixture(nodes, self.run),
+            pods.fixture(nodes, self.run),
             run=self.run,
             changes=0,
             lab=self.lab,
@@ -93,7 +96,7 @@ class Examination:
         try:
             async with bench:
                 entered = True
-                made = pod_pairs.pairs(bench.stations)
+                made = pods.pairs(bench.stations)
                 took_s = asyncio.get_running_loop().time() - begun
                 where = listed(sorted({pair.server.node or "?" for pair in made}))
                 evidence = (
@@ -113,11 +116,11 @@ class Examination:
     async def _inside(self, bench: Workbench, made: Sequence[PodPair], sessions: Sessions) -> None:
         clients = [pair.client for pair in made]
         servers = [pair.server for pair in made]
-        wanted = pod_pairs.paths(clients, servers)
+        wanted = pods.paths(clients, servers)
         self.progress("trying paths without a policy")
         before = await deny_all.baseline(sessions, wanted)
-        names = await pod_facts.resolve(sessions, clients)
-        looks = await asyncio.gather(*(pod_facts.read_pod(self.cluster, client) for client in clients))
+        names = await pods.resolve(sessions, clients)
+        looks = await asyncio.gather(*(pods.read_pod(self.cluster, client) for client in clients))
         seen = dict(zip(clients, looks, strict=True))
         lost = [path for path, answer in before.items() if answer.outcome is not Outcome.CONNECTED]
         own = await kinds.OwnPolicies.read(self.cluster, self.run, self._served)
@@ -131,14 +134,14 @@ class Examination:
             checks.families(made),
         ]
         host, failure = await self._host(bench, made)
-        from_host = pod_pairs.paths([host], servers) if host is not None else ()
+        from_host = pods.paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(sessions, from_host)
         proven = [path for path, answer in before.items() if answer.outcome is Outcome.CONNECTED]
         experiment = deny_all.DenyAllTest(bench, sessions, made, proven, self.within_s)
         results = {}
         for direction in Direction:
             self.progress(f"waiting for a deny-all for {direction.value} to act")
-            policy = pod_pairs.deny_all_policy(self.run, direction)
+            policy = pods.deny_all_policy(self.run, direction)
             observe = from_host if direction is Direction.INGRESS else ()
             results[direction], check = await _deny_all(experiment, own, policy, direction, observe=observe)
             self._checks.append(check)
@@ -169,7 +172,7 @@ class Examination:
         try:
             async with asyncio.timeout(HOST_POD_S):
                 node = made[0].server.node
-                return await pod_pairs.start_host_pod(bench, node, self.options), None
+                return await pods.start_host_pod(bench, node, self.options), None
         except TimeoutError:
             return None, f"the pod did not run within {HOST_POD_S:g} s"
         except NetprobeError as e:
@@ -221,3 +224,103 @@ _HINTS = (
     (("Insufficient", "unschedulable"), "no node has room for 10m of CPU and 16 MiB"),
     (("is not all removed",), "netprobe clean, with the same cluster options, removes the rest"),
 )
+
+
+def _api_check(facts: ClusterFacts, server: str) -> Check:
+    return Check("API server", CheckStatus.OK, f"{facts.server_version} at {server}")
+
+
+def _plugin_check(facts: ClusterFacts) -> Check:
+    if facts.cni is None:
+        return Check("network plugin", CheckStatus.NOTE, f"not recognised: {facts.evidence}")
+    return Check("network plugin", CheckStatus.OK, f"{facts.cni}, from {facts.evidence}")
+
+
+def _other_policies_check(found: Sequence[str]) -> Check:
+    """Policies of kinds that are not simulated."""
+    name = "other policies"
+    if not found:
+        return Check(name, CheckStatus.OK, "no policies of kinds that netprobe does not simulate")
+    return Check(name, CheckStatus.NOTE, f"{'; '.join(found)}: they decide flows too, and are not simulated")
+
+
+async def _user(cluster: ClusterAPI) -> str | None:
+    """The user of the credentials; None if the server does not say (before Kubernetes 1.28)."""
+    question: Object = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "SelfSubjectReview",
+        "metadata": {},
+    }
+    try:
+        answer = await cluster.create(question)
+    except ClusterError:
+        return None
+    name = ((answer.get("status") or {}).get("userInfo") or {}).get("username")
+    return str(name) if name else None
+
+
+async def _permission_checks(
+    cluster: ClusterAPI, who: str | None
+) -> tuple[list[Check], tuple[Permission, ...]]:
+    """A check for runs in their own namespaces, one for runs in place; and what the first kind lacks."""
+    name = who or "these credentials"
+    wanted = [p for p in FIXTURE if p.need is not Need.OPTIONAL]
+    try:
+        none = set(await permission.missing(cluster, dict.fromkeys([*FIXTURE, *IN_PLACE])))
+    except ClusterError as e:
+        hint = "a run tries anyway, and stops at the first verb that is refused"
+        return [Check("permissions", CheckStatus.UNKNOWN, f"the server does not say: {e}", hint)], ()
+    lacking = tuple(p for p in FIXTURE if p in none)
+    needed = [p for p in lacking if p.need is not Need.OPTIONAL]
+    optional = [p for p in lacking if p.need is Need.OPTIONAL]
+    if needed:
+        first = Check(
+            "permissions",
+            CheckStatus.UNKNOWN,
+            f"{name} lacks {_listed(needed)}",
+            "ask for the ClusterRole below (-o rbac prints only that), or use another --context",
+        )
+    elif optional:
+        missing = "; ".join(f"{p} ({p.why})" for p in optional)
+        first = Check(
+            "permissions",
+            CheckStatus.NOTE,
+            f"{name} has all that a run needs; not required, but missing: {missing}",
+        )
+    else:
+        first = Check("permissions", CheckStatus.OK, f"{name} has all {len(wanted)} that a run needs")
+    second = Check(
+        "permissions in place", CheckStatus.OK, "also sufficient for runs next to the workloads of others"
+    )
+    if short := [p for p in IN_PLACE if p in none and p.need is not Need.OPTIONAL]:
+        second = Check(
+            "permissions in place",
+            CheckStatus.NOTE,
+            f"not sufficient for runs next to the workloads of others: lacks {_listed(short)}",
+            "needed for that only: manifests/rbac/in-place.yaml",
+        )
+    return [first, second], lacking
+
+
+async def _node_check(
+    cluster: ClusterAPI, *, wait_s: float = 0.0, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Check, tuple[NodeStatus, ...] | None]:
+    """The nodes, sorted by name, once those that are starting are usable; None if they may not be listed."""
+    try:
+        found = await list_nodes(cluster, wait_s=wait_s, progress=progress)
+    except ClusterError as e:
+        hint = "the scheduler chooses the nodes of the pods, and nodes are not compared"
+        return Check("nodes", CheckStatus.NOTE, str(e), hint), None
+    unready = [n.name for n in found if not n.ready]
+    count = "1 node" if len(found) == 1 else f"{len(found)} nodes"
+    kubelets = ", ".join(sorted({n.kubelet for n in found if n.kubelet}))
+    summary = f"{count}, kubelet {kubelets}" if kubelets else count
+    if unready:
+        hint = "a node stays NotReady until its network plugin runs: kubectl describe node"
+        status = CheckStatus.NOTE if len(unready) < len(found) else CheckStatus.FAILED
+        return Check("nodes", status, f"{summary}; not ready: {listed(unready)}", hint), found
+    return Check("nodes", CheckStatus.OK, f"{summary}, all ready"), found
+
+
+def _listed(lacking: Sequence[Permission]) -> str:
+    return "; ".join(map(str, lacking))

@@ -8,8 +8,8 @@ from typing import Final
 
 from netprobe.doctor import checks
 from netprobe.doctor.checks import Check, CheckStatus
-from netprobe.doctor.pod_pairs import SERVER, PodPath, namespace
-from netprobe.errors import ClusterError, NotServedError
+from netprobe.doctor.pods import SERVER, PodPath, namespace
+from netprobe.errors import ClusterError
 from netprobe.manifests import from_objects
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.labels import NAME_LABEL
@@ -47,17 +47,6 @@ DENYING: Final[Mapping[str, Callable[[str], Object]]] = {
     "GlobalNetworkPolicy": _global,
 }
 """The spec of a policy that denies everything to the servers, by kind."""
-
-
-async def served(cluster: ClusterAPI) -> dict[str, str]:
-    """The simulated policy kinds that the cluster serves, each with its apiVersion. ClusterError."""
-    found = {}
-    for kind in SIMULATED:
-        try:
-            found[kind.key] = await cluster.served(kind.key)
-        except NotServedError:
-            continue
-    return found
 
 
 def deny_all(kind: str, api_version: str, run: str) -> Object:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from netprobe.conformance.history import PastRun, RunChanges, changes, runs
+from netprobe.conformance.baseline import PastRun, RunChanges, changes_since, read_runs
 from netprobe.diff import FlowStatus
 from netprobe.errors import InputError, NetprobeError, Problem
 from netprobe.history.diff import ReportDiff, difference
@@ -137,7 +137,7 @@ def read_folder(folder: Path, skipped: Callable[[str], None] = lambda _: None) -
     conformance: tuple[PastRun, ...] = ()
     if not suites or any(kind_of(path) != "Report" for path in folder.glob("*.json")):
         try:
-            conformance = runs(folder, skipped, leave_out="Report")
+            conformance = read_runs(folder, skipped, leave_out="Report")
         except InputError as error:
             if not suites:
                 raise
@@ -148,5 +148,5 @@ def read_folder(folder: Path, skipped: Callable[[str], None] = lambda _: None) -
         same = [run for run in suites if run.key == key]
         if len(same) > 1:
             last[key] = difference(same[-2].report, same[-1].report)
-    changed = changes(conformance[:-1], conformance[-1]) if len(conformance) > 1 else RunChanges()
+    changed = changes_since(conformance[:-1], conformance[-1]) if len(conformance) > 1 else RunChanges()
     return RunsOverTime(folder, suites, last, conformance, changed)

@@ -3,9 +3,8 @@
 The state of the cluster is read with the kubectl that every kind node contains.
 """
 
-from netprobe.kind.cluster import CreateOptions, KindCluster, Timeouts, context_of
+from netprobe.kind.cluster import CreateOptions, KindCluster, Programs, Timeouts, context_of
 from netprobe.kind.manifest import CALICO, Manifest, read_manifest
-from netprobe.kind.programs import Programs
 
 __all__ = [
     "CALICO",

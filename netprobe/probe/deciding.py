@@ -49,6 +49,23 @@ async def listed(cluster: ClusterAPI, kinds: Iterable[str] = KINDS) -> Listed:
     return Listed(tuple(obj for found in lists for obj in found), tuple(unreadable))
 
 
+async def served(cluster: ClusterAPI, kinds: Iterable[str]) -> dict[str, str]:
+    """The apiVersion in which the cluster serves each of these kinds, without those that it does not serve.
+
+    ClusterError if it does not say.
+    """
+
+    async def version(kind: str) -> str | None:
+        try:
+            return await cluster.served(kind)
+        except NotServedError:
+            return None
+
+    keys = tuple(kinds)
+    versions = await asyncio.gather(*map(version, keys))
+    return {key: found for key, found in zip(keys, versions, strict=True) if found is not None}
+
+
 FORBIDDEN: Final = "(may not be listed)"
 FAILED: Final = "(could not be listed)"
 UNREADABLE: Final = "policies of other kinds (the API server does not say which kinds it has)"

@@ -14,9 +14,8 @@ from typing import Any, Final
 
 import yaml
 
-from netprobe.conformance.baseline import ConformanceReport
+from netprobe.conformance.baseline import ConformanceReport, PastRun
 from netprobe.conformance.case import Case, CaseStep
-from netprobe.conformance.history import PastRun
 from netprobe.conformance.load import rules
 from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult
 from netprobe.conformance.shard import cell_of

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import yaml
 
-from netprobe.conformance.baseline import ConformanceReport
+from netprobe.conformance.baseline import ConformanceReport, PastRun, RunChanges
 from netprobe.conformance.case import CaseStep
-from netprobe.conformance.history import PastRun, RunChanges
 from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult, Triage
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import blame

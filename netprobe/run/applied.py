@@ -7,12 +7,11 @@ A kind that the cluster does not serve is not applied, and the flows that it dec
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netprobe.errors import NotFoundError, NotServedError, UsageError
+from netprobe.errors import NotFoundError, UsageError
 from netprobe.manifests import Document
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
@@ -24,6 +23,7 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, PolicyKind
 from netprobe.policies.records import GLOBAL_NETWORK_SET, NETWORK_SET, TIER, ref_of
 from netprobe.probe.api import ClusterAPI
+from netprobe.probe.deciding import served
 from netprobe.probe.run_objects import RUN
 from netprobe.run.copied import pod_peers
 from netprobe.simulate import Profile, Simulator
@@ -60,13 +60,9 @@ class Served:
 
     @classmethod
     async def by(cls, cluster: ClusterAPI, kinds: Iterable[PolicyKind]) -> Served:
-        async def version(kind: PolicyKind) -> tuple[str, str | None]:
-            try:
-                return kind.key, await cluster.served(kind.key)
-            except NotServedError:
-                return kind.key, None
-
-        return cls(dict(await asyncio.gather(*map(version, kinds))))
+        keys = [kind.key for kind in kinds]
+        found = await served(cluster, keys)
+        return cls({key: found.get(key) for key in keys})
 
     def group(self, kind: PolicyKind) -> PolicyKind:
         """The kind with the group that the cluster serves first, which permissions are about."""

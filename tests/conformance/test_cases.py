@@ -7,10 +7,8 @@ import re
 from pathlib import Path
 
 import netprobe.conformance
-from netprobe.conformance.cells import isolated_pods, probed_cells
-from netprobe.conformance.fixture_map import fictional_map
-from netprobe.conformance.load import builtin, rules
-from netprobe.conformance.schema import CaseFile
+from netprobe.conformance.fixture_map import fictional_map, isolated_pods, probed_cells
+from netprobe.conformance.load import CaseFile, builtin, rules
 from netprobe.conformance.world import PODS, Cell
 from netprobe.simulate import Simulator
 from tests.policies.reading import refused

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
-from netprobe.conformance.baseline import Baseline
-from netprobe.conformance.history import (
+from netprobe.conformance.baseline import (
+    Baseline,
     PastCase,
     PastRun,
     RunChanges,
-    against,
-    baseline,
-    changes,
-    read,
-    runs,
-    save,
+    changes_since,
+    read_run,
+    read_runs,
+    runs_of,
+    save_run,
+    with_known_failures,
 )
 from netprobe.conformance.result import CaseResult, CaseStatus, Triage
 from netprobe.errors import InputError
@@ -70,7 +70,7 @@ def past(*results: CaseResult) -> PastRun:
     ],
 )
 def test_what_changed(before: PastRun, now: PastRun, expected: RunChanges) -> None:
-    assert changes([before], now) == expected
+    assert changes_since([before], now) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_changed(before: PastRun, now: PastRun, expected: RunChanges) -> No
 def test_what_is_known_of_a_case_is_what_the_last_run_says_that_tried_it(
     before: list[PastRun], now: PastRun, expected: tuple[str, ...]
 ) -> None:
-    found = changes(before, now)
+    found = changes_since(before, now)
     assert found.failures == expected
     assert not found.fixed
     assert not found.appeared
@@ -96,27 +96,27 @@ def test_what_is_known_of_a_case_is_what_the_last_run_says_that_tried_it(
 def test_half_a_run_spoils_no_baseline(tmp_path: Path) -> None:
     """Run 1 fails, night 2 is interrupted before the case, night 3 fails in the same way: no news."""
     for at, status in enumerate((F, N)):
-        save(tmp_path, run(at, **{CASE.name: status}))
-    (same,) = against(of([FAILED]), baseline(tmp_path)).results
+        save_run(tmp_path, run(at, **{CASE.name: status}))
+    (same,) = with_known_failures(of([FAILED]), runs_of(tmp_path)).results
     assert same.standing is Triage.BEFORE
     half = of([CaseResult(CASE, CaseStatus.UNTRIED, reason="interrupted")])
-    assert against(half, baseline(tmp_path)) == half
+    assert with_known_failures(half, runs_of(tmp_path)) == half
     assert half.exit_status == 3
 
 
 def test_a_report_is_a_baseline_too(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("".join(CONFORMANCE_FORMATS.render(report(FAILED, SKIPPED), "json")))
-    (one,) = baseline(path)
+    (one,) = runs_of(path)
     assert one.cases == {CASE.name: PastCase(F, 0.1), SKIPPED.case.name: PastCase(S)}
     assert (one.started, one.seconds, one.run) == (START, 12.5, "abcd1234")
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     one = past(FAILED)
-    path = save(tmp_path / "new", one)
+    path = save_run(tmp_path / "new", one)
     assert path.name == "20261123T060000Z-abcd1234.json"
-    assert read(path) == one
+    assert read_run(path) == one
     assert path.stat().st_size < 500
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -124,9 +124,9 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_the_command_shows_the_trend_and_the_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(tmp_path, run(0, a=P, b=F))
+    save_run(tmp_path, run(0, a=P, b=F))
     assert main(["history", str(tmp_path)]) == 0
-    save(tmp_path, run(1, a=F, b=P))
+    save_run(tmp_path, run(1, a=F, b=P))
     capsys.readouterr()
     assert main(["history", str(tmp_path)]) == 1
     out = capsys.readouterr().out
@@ -140,7 +140,7 @@ def test_the_command_shows_the_trend_and_the_change(
 def test_a_file_that_was_cut_off_spoils_no_other_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = save(tmp_path, run(0, a=P))
+    whole = save_run(tmp_path, run(0, a=P))
     (tmp_path / "cut.json").write_text(whole.read_text()[:-20])
     assert main(["history", str(tmp_path)]) == 0
     seen = capsys.readouterr()
@@ -158,7 +158,7 @@ def test_a_file_that_was_cut_off_spoils_no_other_run(
 def test_what_is_not_a_run_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"x\.json: is not a run"):
-        runs(tmp_path)
+        read_runs(tmp_path)
 
 
 def test_no_folder_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from netprobe.conformance.case import Case
-from netprobe.conformance.cells import probed_cells
-from netprobe.conformance.fixture_map import fictional_map
+from netprobe.conformance.fixture_map import fictional_map, probed_cells
 from netprobe.conformance.load import builtin
 from netprobe.manifests import from_objects
 from netprobe.model.objects import Object

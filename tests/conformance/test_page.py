@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.history import PastCase, PastRun, RunChanges
+from netprobe.conformance.baseline import ConformanceReport, PastCase, PastRun, RunChanges
 from netprobe.conformance.load import builtin
 from netprobe.conformance.result import CaseStatus, Triage
 from netprobe.model.verdict import Verdict

@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from netprobe.conformance.baseline import ConformanceReport
-from netprobe.conformance.history import RunChanges
+from netprobe.conformance.baseline import ConformanceReport, RunChanges
 from netprobe.conformance.result import Triage
 from netprobe.report import CONFORMANCE_FORMATS
 from tests.conformance.samples import CASE, FAILED, FLAKY, PASSED, SKIPPED, UNKNOWN, UNSCORED, UNTRIED, report

@@ -6,8 +6,7 @@ import pytest
 
 from netprobe.doctor import CheckStatus, checks
 from netprobe.doctor.deny_all import DenyAllResult
-from netprobe.doctor.pod_facts import ClockSkew, PodFacts
-from netprobe.doctor.pod_pairs import PodPath
+from netprobe.doctor.pods import ClockSkew, PodFacts, PodPath
 from netprobe.model.flow import PodRef
 from netprobe.model.observation import Outcome
 from netprobe.model.policy import Direction

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import time
 
 from netprobe.doctor import Diagnosis, Examination
-from netprobe.doctor.pod_facts import NAME
+from netprobe.doctor.pods import NAME
 from netprobe.kube.facts import ClusterFacts
 from netprobe.model.objects import Object
 from tests.probe.clock import now, virtually

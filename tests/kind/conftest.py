@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netprobe.kind.programs import ProgramResult, Programs
+from netprobe.kind.cluster import ProgramResult, Programs
 
 
 def node(name: str, *, ready: bool = True) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path / "state" / "netprobe" / "kind" / "netprobe.unfinished")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(
-        "netprobe.kind.programs.shutil.which", lambda name: None if name in made.missing else name
+        "netprobe.kind.cluster.shutil.which", lambda name: None if name in made.missing else name
     )
 
     async def run(programs: Programs, *command: str, **options: Any) -> ProgramResult:
