@@ -17,11 +17,15 @@ def pack(members: Iterable[int], size: int) -> int:
 
 
 def unpack(bits: int) -> Iterator[int]:
-    """The members in ascending order. The text form is searched by C code, which no loop over bits equals."""
-    text = f"{bits:b}"[::-1]
+    """The members in ascending order. The text form is searched by C code, which no loop over bits equals.
+
+    It begins at the lowest member, since most sets lie within one namespace.
+    """
+    lowest = (bits & -bits).bit_length() - 1
+    text = f"{bits >> lowest:b}"[::-1] if bits else ""
     at = text.find("1")
     while at >= 0:
-        yield at
+        yield lowest + at
         at = text.find("1", at + 1)
 
 

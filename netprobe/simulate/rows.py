@@ -11,7 +11,7 @@ may be allowed, and those that may be denied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, reduce
 from itertools import chain
 from typing import TypeAlias
@@ -26,6 +26,9 @@ from netprobe.simulate.match import from_client, opens
 
 Matched: TypeAlias = tuple[int, int]
 """Two sets of groups, (subjects, peers): what a rule matches on a port."""
+
+Rows: TypeAlias = Sequence[int | None]
+"""For each group the peers that it may talk to; None if no policy applies to it."""
 
 
 class Walk:
@@ -189,6 +192,11 @@ class DirectionRows:
         walk = Walk(self._applying, *self._asked, doubtful=True)
         open_ = (each for each in self._applying.combinations if each.open)
         return dict(chain.from_iterable(map(walk.rows, open_)))
+
+    @property
+    def at_most(self) -> Rows:
+        """The rows if the tiers whose place is not known open everything."""
+        return [None if self.unknown >> group & 1 else row for group, row in enumerate(self.rows)]
 
     def opened(self, number: int, index: int | None = None) -> list[Matched]:
         """What a policy, or one rule of it, allows on this port."""

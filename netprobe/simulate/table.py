@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +10,10 @@ from netprobe.model.flow import Family, Protocol
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict, together
 from netprobe.simulate.applying import Applying
-from netprobe.simulate.bits import Weights, pack, transposed, uncollected, unpack
+from netprobe.simulate.bits import Weights, pack, transposed, uncollected
 from netprobe.simulate.groups import EndGroup, Member, Places
 from netprobe.simulate.profile import Treatment
-from netprobe.simulate.rows import DirectionRows, Matched
+from netprobe.simulate.rows import DirectionRows, Matched, Rows
 from netprobe.simulate.universe import Universe
 
 
@@ -59,11 +59,11 @@ class Table:
             }
 
     @cached_property
-    def _egress(self) -> list[int | None]:
+    def _egress(self) -> Rows:
         return self._rows[Direction.EGRESS].rows
 
     @cached_property
-    def _ingress(self) -> list[int | None]:
+    def _ingress(self) -> Rows:
         return self._rows[Direction.INGRESS].rows
 
     def verdict(self, source: Member, destination: Member) -> Verdict:
@@ -150,20 +150,38 @@ class Table:
 
     def counts(self) -> PairCounts:
         """All ordered pairs, counted without being made. Costs the groups times a set operation."""
-        weights = Weights([each.size for each in self._groups])
+        egress, ingress = self._rows[Direction.EGRESS], self._rows[Direction.INGRESS]
         heard = [each for each in self._groups if each.index not in self._no_family]
-        speaking = pack((each.index for each in heard), len(self._groups))
-        inside = pack((each.index for each in heard if not each.external), len(self._groups))
+        passing = self._passing(heard, egress.rows, ingress.rows)
         allow, undecided = self._despite_rows()
-        for each in heard:
-            counted = inside if each.external else speaking
-            row = self.reached(each.index) & counted
-            itself = row >> each.index & 1  # a pod to itself is not counted
-            allow += each.size * (weights.total(row) - itself)
-            row = self.undecided(each.index) & counted
-            undecided += each.size * (weights.total(row) - (row >> each.index & 1))
+        if self._unplaced:
+            undecided += self._passing(heard, egress.at_most, ingress.at_most) - passing
+        allow += passing
         known = _ordered_pairs(heard) - undecided
         return PairCounts(allow, known - allow, _ordered_pairs(self._groups) - known)
+
+    def _passing(self, heard: Sequence[EndGroup], leaving: Rows, entering: Rows) -> int:
+        """The pairs of members of these groups that both rows let pass.
+
+        Egress rows are transposed only if they have some groups and not all, and only for destinations that
+        let anybody in.
+        """
+        size, everything = len(self._groups), self._universe.everything
+        weights = Weights([each.size for each in self._groups])
+        speaking = pack((each.index for each in heard), size)
+        inside = pack((each.index for each in heard if not each.external), size)
+        free = pack((each.index for each in heard if leaving[each.index] is None), size)
+        some = {each.index: row for each in heard if (row := leaving[each.index])}
+        entered = [each for each in heard if entering[each.index] != 0]
+        found = transposed(some, pack((each.index for each in entered), size), size)
+        passing = 0
+        for each in entered:
+            row = entering[each.index]
+            row = (free | found.get(each.index, 0)) & (everything if row is None else row)
+            row &= inside if each.external else speaking
+            itself = row >> each.index & 1  # a pod to itself is not counted
+            passing += each.size * (weights.total(row) - itself)
+        return passing
 
     def reached(self, group: int) -> int:
         """The groups that a group reaches, as bits, its own node left aside."""
@@ -209,25 +227,14 @@ class Table:
 
     def arriving(self, group: int) -> int:
         """The groups whose ingress policies let a group in, as bits."""
-        return self._arriving[group]
+        return self._arriving.get(group, 0)
 
     @cached_property
-    def _arriving(self) -> list[int]:
+    def _arriving(self) -> Mapping[int, int]:
         """For each source, the groups whose ingress lets it in: the transposed ingress rows."""
-        size = len(self._groups)
-        alike: dict[int, list[int]] = {}
-        for index, row in enumerate(self._ingress):
-            alike.setdefault(self._universe.everything if row is None else row, []).append(index)
-        open_to_all = 0
-        arriving = [0] * size
-        for row, indexes in alike.items():
-            destinations = pack(indexes, size)
-            if row == self._universe.everything:
-                open_to_all = destinations
-                continue
-            for source in unpack(row):
-                arriving[source] |= destinations
-        return [row | open_to_all for row in arriving]
+        everything = self._universe.everything
+        rows = {index: everything if row is None else row for index, row in enumerate(self._ingress)}
+        return transposed(rows, everything, len(self._groups))
 
     def _despite_rows(self) -> tuple[int, int]:
         """What a node and the pods on it add to the counts by rows: to those that pass, and the undecided."""
