@@ -105,18 +105,18 @@ def _name(evidence: Evidence, tried: Try | None, address: str | None) -> tuple[S
     name = evidence.name
     assert name is not None  # noqa: S101
     if name.in_cluster and name.service is None:
-        return PROBLEM, "is no Service of the cluster"
+        return PROBLEM, "leads to no Service"
     if tried is not None and tried.resolved:
         return OK, f"resolves to {address} in the pod" if address else "resolves in the pod"
     if tried is not None and evidence.dns_answers() is not None:
         silent = not evidence.dns_answers()
-        why = "the DNS server does not answer it" if silent else "the DNS server knows no such name"
+        why = "the DNS server does not answer the pod" if silent else "the DNS server knows no such name"
         return PROBLEM, f"does not resolve in the pod: {why}"
     if name.service is None:
         return UNKNOWN, "was not looked up"
     if evidence.dns is not None and evidence.dns.denied:
-        return PROBLEM, f"is {name.service}, but policies deny the pod's DNS queries"
-    return OK, f"is {name.service}; it was not looked up"
+        return PROBLEM, f"belongs to {name.service}, but policies deny the pod's DNS queries"
+    return OK, f"belongs to {name.service}; it was not looked up"
 
 
 def service_step(evidence: Evidence) -> Step:
@@ -254,7 +254,7 @@ def listener_step(evidence: Evidence) -> Step:
     rest = [leg for leg in evidence.legs if leg not in accepts and leg not in refuses]
     one_family = {leg.end for leg in accepts} & {leg.end for leg in refuses}
     parts = [*_accepting(accepts, "accept", one_family), *_accepting(refuses, "refuse", one_family)]
-    parts += [f"{listed(dict.fromkeys(map(str, rest)))}: not known"] if rest else []
+    parts += [f"{listed(dict.fromkeys(map(str, rest)))}: unknown"] if rest else []
     status = PROBLEM if refuses else OK if accepts else UNKNOWN
     return Step("listener", status, "; ".join(parts), data)
 

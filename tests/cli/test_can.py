@@ -62,11 +62,11 @@ def test_a_live_answer_that_proves_nothing_says_what_was_seen() -> None:
     question = Question("shop/web", "shop/db", 5432, Protocol.TCP)
     steps = (
         Step("policies", StepStatus.OK, "allowed"),
-        Step("listener", StepStatus.UNKNOWN, "shop/db:5432: not known"),
+        Step("listener", StepStatus.UNKNOWN, "shop/db:5432: unknown"),
         Step("packets", StepStatus.PROBLEM, "10.0.0.2:5432 no answer"),
     )
     assert undecided(Answer(question, steps, (), connects=False, unsent="")) == (
-        "it did not connect, and no cause is proven (listener: shop/db:5432: not known; "
+        "it did not connect, and no cause is proven (listener: shop/db:5432: unknown; "
         "packets: 10.0.0.2:5432 no answer): netprobe debug shows each step"
     )
 

@@ -31,7 +31,7 @@ CAUSES = {
     "almost-allowed-policy-types": ("almost-allowed", "policyTypes does not include Egress", ""),
     "other-policy": ("other-policy", "GlobalNetworkPolicy security.lockdown (tier security) denies", ""),
     "other-policy-cluster": ("other-policy", "ClusterNetworkPolicy lockdown (tier Admin) denies", ""),
-    "dns-blocked": ("dns-blocked", "allows T-shop/web", "kube-dns"),
+    "dns-blocked": ("dns-blocked", "does not allow DNS for T-shop/web", "kube-dns"),
     "name-unknown": ("name-unknown", "in another namespace", "use the name db."),
     "selector-without-pods": ("selector-without-pods", "app=database", "app=db"),
     "endpoints-not-ready": ("endpoints-not-ready", "6380", "describe pod"),

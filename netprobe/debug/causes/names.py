@@ -38,7 +38,7 @@ def _not_in_cluster(name: Name, evidence: Evidence) -> Cause:
     text = f"there is no Service {name.text}, as seen from {evidence.source}"
     if name.elsewhere:
         others = [f"{one.name}.{one.namespace}" for one in name.elsewhere]
-        text += f"; one of that name is in another namespace: {listed(others)}"
+        text += f"; there is one in another namespace: {listed(others)}"
         return Cause(Place.NAME, text, Fix(f"use the name {others[0]}"))
     if name.near:
         near = f"{name.near[0].name}.{name.near[0].namespace}"
@@ -59,8 +59,8 @@ def dns_blocked(evidence: Evidence) -> Cause | None:
         return None
     policies = listed(denials[0].names)
     text = (
-        f"{policies} allows {evidence.source} no DNS: it may not send to {dns.end} on 53/UDP, so "
-        f"{name.text} does not resolve there"
+        f"{policies} does not allow DNS for {evidence.source}: it may not send to {dns.end} on 53/UDP, so "
+        f"{name.text} does not resolve"
         if denials[0].direction is Direction.EGRESS
         else f"{policies} of {dns.end} does not let {evidence.source} ask for {name.text} (53/UDP)"
     )
@@ -80,7 +80,7 @@ def dns_silent(evidence: Evidence) -> Cause | None:
         return None
     if any(one.node == one.to_node and one.lost for one in evidence.packets.all(Aim.CONTROL, Sender.FREE)):
         return None  # the policy-free pods have no network
-    text = "the cluster's DNS does not answer, not even a policy-free pod"
+    text = "the cluster's DNS does not answer anyone, not even a policy-free pod"
     fix = Fix("look at the cluster's DNS: kubectl get pods -n kube-system -l k8s-app=kube-dns")
     given = evidence.name is not None and evidence.name.given
     return Cause(Place.NAME if given else Place.PATH, text, fix)

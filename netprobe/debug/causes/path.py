@@ -137,7 +137,7 @@ def _side(evidence: Evidence, packets: Packets, leg: Leg) -> tuple[list[str], st
         return destination, f"the source reaches a policy-free pod on {there}"
     if into is not None and into.connected:
         return source, f"a policy-free pod reaches {leg.end}"
-    return list(dict.fromkeys([*source, *destination])), "no policy-free pod may try either side"
+    return list(dict.fromkeys([*source, *destination])), "neither side could be tried with a policy-free pod"
 
 
 def _service(evidence: Evidence, packets: Packets) -> Cause | None:
@@ -162,8 +162,8 @@ def outside_silent(evidence: Evidence) -> Cause | None:
         return None
     leg, free = tried[0]
     text = (
-        f"{leg.address} does not answer on {leg.port} ({free.word}), "
-        f"not even a policy-free pod on {free.node}"
+        f"{leg.address} does not answer anyone on {leg.port}, "
+        f"not even a policy-free pod on {free.node} ({free.word})"
     )
     fix = Fix("look outside the cluster: the server, its firewall, and the route to it from the nodes")
     return Cause(Place.PATH, text, fix)

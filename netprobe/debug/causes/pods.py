@@ -57,12 +57,10 @@ def no_listener(evidence: Evidence) -> Cause | None:
     text += ", to a policy-free pod too" if confirmed else ", though the policies allow it"
     if evidence.listeners(leg) is None:
         text += "; it may listen on its loopback address only, which --ephemeral shows"
-    fix = Fix(
-        f"start what serves {leg.port} in {ends}, on all of its addresses, or use the port that it serves"
-    )
+    fix = Fix(f"make {ends} listen on {leg.port} on all addresses, or use the port that it serves")
     if confirmed or evidence.listeners(leg) is not None:
         return Cause(Place.LISTENER, text, fix)
-    stale = f"the rules of {leg.node} are not those of the policies, and reject it"
+    stale = f"the rules of {leg.node} do not match the policies, and reject it"
     apart = "--ephemeral reads what the pod listens on"
     return Cause(Place.LISTENER, text, fix, or_else=(stale,), tell_apart=apart)
 

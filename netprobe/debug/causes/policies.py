@@ -136,8 +136,10 @@ def not_enforced(evidence: Evidence) -> Cause | None:
             f"on {listed(open_nodes)}" if len(canaries) > 1 else f"on {open_nodes[0]}, the only node tried"
         )
         text += f"; a policy that the run created has no effect either, {where}: nothing enforces policies"
-        name = f" ({evidence.network} runs here)" if evidence.network else ""
-        fix = Fix(f"install a network plugin that enforces policies, or switch enforcement on in it{name}")
+        name = f" ({evidence.network})" if evidence.network else ""
+        fix = Fix(
+            f"install a network plugin that enforces policies, or enable enforcement in the present one{name}"
+        )
     elif here:
         text += f"; on {listed(here)} a policy that the run created has no effect, on other nodes it has"
         fix = Fix(f"look at the network plugin's agent on {listed(here)}")
@@ -145,7 +147,7 @@ def not_enforced(evidence: Evidence) -> Cause | None:
         where = listed(node or "its node" for node in nodes)
         if canaries:
             text += f"; a policy that the run created is in force on {where}, this one is not"
-        fix = Fix(f"restart the network plugin's agent on {where}: its rules are not those of the policies")
+        fix = Fix(f"restart the network plugin's agent on {where}: its rules do not match the policies")
     return Cause(Place.POLICIES, text, fix)
 
 
