@@ -73,12 +73,13 @@ class CanFlags(options.Flags):
 def command(flags: CanFlags) -> int:
     """Print whether FROM can connect to TO: yes, no or unknown.
 
-    By simulation of the policies in manifests, a suite or a live cluster. With --live netprobe sends a packet
-    in the cluster, from a pod with the labels and the node of FROM. FROM and TO are NAMESPACE/POD,
-    NAMESPACE/WORKLOAD, an address, or (TO) svc:NAMESPACE/SERVICE. The port may be left out if TO declares
-    only one; the reason is a message on standard error.
+    FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD or an address; TO may also be svc:NAMESPACE/SERVICE. The
+    port is optional if TO declares only one.
 
-    Exit status: 0 yes, 1 no, 2 for unusable input, 3 unknown.
+    Simulates the policies of manifests, a suite or a live cluster. With --live, sends a packet in the cluster
+    instead, from a pod with FROM's labels on FROM's node. Prints the reason on standard error.
+
+    Exit status: 0 yes, 1 no, 2 unusable input, 3 unknown.
 
     Examples:
       netprobe can shop/web shop/db:5432 manifests/ && echo open

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class CleanFlags(options.Flags):
     cluster: ClusterFlags = options.nested(ClusterFlags)
-    run: str | None = options.option("--run", metavar="ID", help="Remove only what this run left.")
+    run: str | None = options.option("--run", metavar="ID", help="Clean up after this run only.")
     by_label: bool = options.flag(
         "--by-label",
         "With --run: also remove objects that only carry the label of this run, without proof that netprobe "
@@ -31,15 +31,15 @@ class CleanFlags(options.Flags):
 
 @options.as_command(CleanFlags)
 def command(flags: CleanFlags) -> int:
-    """Remove what killed runs left behind; runs that are alive are spared.
+    """Remove what killed runs left behind, and nothing of runs that are alive.
 
-    An object is removed if the record of its run names it and it carries the run's token. Objects that only
-    carry the label are listed, and removed with --run ID --by-label. Without --kubeconfig or --context, this
+    An object is removed if its run's record names it and it carries the run's token. Objects that only carry
+    the run's label are listed; --run ID --by-label removes them. Without --context or --kubeconfig, this
     cleans the labs of this machine.
 
     Examples:
-      netprobe clean                       # this machine: labs of killed runs, and killed runs on named labs
-      netprobe clean --context kind-kind   # a cluster: everything that dead runs left
+      netprobe clean                       # the labs of this machine
+      netprobe clean --context kind-kind   # a cluster
       netprobe clean --context kind-kind --run 3f2a9c01 --dry-run
       netprobe clean --context kind-kind --run 3f2a9c01 --by-label
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import cleandoc
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -61,7 +61,7 @@ def common_options() -> list[click.Option]:
             type=click.Choice(COLORS),
             expose_value=False,
             callback=_set_color,
-            help="Colour the output. auto: on a terminal, unless NO_COLOR is set, or if FORCE_COLOR is.",
+            help="Colour the output. auto: on a terminal or with FORCE_COLOR set, but not with NO_COLOR.",
         ),
         click.Option(
             ["-v", "--verbose"],
@@ -137,7 +137,16 @@ def _chain(ctx: click.Context | None) -> list[click.Context]:
     return [ctx, *_chain(ctx.parent)] if ctx is not None else []
 
 
+def with_examples(text: str) -> str:
+    """A help text whose examples click does not fill as a paragraph."""
+    return cleandoc(text).replace("\nExamples:\n", "\n\b\nExamples:\n")
+
+
 class Group(click.Group):
     """A group whose commands are of the class above."""
 
     command_class = Command
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.help = with_examples(self.help or "")

@@ -19,7 +19,7 @@ class CompletionFlags(options.Flags):
 
 @options.as_command(CompletionFlags)
 def command(flags: CompletionFlags) -> None:
-    """Print a script that completes netprobe commands and options in SHELL.
+    """Print a script that makes the shell complete netprobe commands, options and values.
 
     Examples:
       source <(netprobe completion bash)                 # in ~/.bashrc

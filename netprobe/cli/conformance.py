@@ -40,7 +40,7 @@ class ConformanceFlags(options.Flags):
         "--exclude",
         metavar="TAG",
         shell_complete=complete.tags,
-        help="No cases with this tag, rule or feature.",
+        help="Leave out cases with this tag, rule or feature.",
     )
     only: Sequence[str] = options.repeatable(
         "--only",
@@ -65,14 +65,15 @@ class ConformanceFlags(options.Flags):
     )
     fixtures: int | None = options.option(
         "--fixtures",
+        metavar="N",
         type=click.IntRange(1, 16),
-        help="Number of cases to run at once, each on its own nine pods.  [default: 4; on a lab 8]",
+        help="How many cases to run at once, each on its own nine pods.  [default: 4; on a lab 8]",
     )
     known_file: str | None = options.option(
         "--expect-failures",
         type=click.Path(),
         metavar="FILE",
-        help="File of cases that are known to fail here, each with a reason and an end date.",
+        help="YAML file of cases that are known to fail, with reasons.",
     )
     history: str | None = options.option(
         "--history",
@@ -84,7 +85,7 @@ class ConformanceFlags(options.Flags):
         "--baseline",
         type=click.Path(),
         metavar="PATH",
-        help="Run (or --history folder) to compare with: only new failures make the run fail.",
+        help="Earlier run, or --history folder: only failures that are not in it fail the run.",
     )
     pods: PodFlags = options.nested(PodFlags)
     ready_s: float = options.ready("180s")
@@ -95,7 +96,7 @@ class ConformanceFlags(options.Flags):
         "--results",
         type=click.Path(),
         metavar="DIR",
-        help="Write all formats into a folder, and finally a file `done`, as Sonobuoy expects.",
+        help="Write all formats into this folder, then a file `done`, as Sonobuoy expects.",
     )
 
 
@@ -103,11 +104,12 @@ class ConformanceFlags(options.Flags):
 def command(flags: ConformanceFlags) -> int:
     """Test whether a cluster implements NetworkPolicy, with hundreds of cases with known results.
 
-    Creates fixtures of nine pods and runs cases on them in parallel: applies policies, probes every flow
-    with `nc -zv`, and compares the result with the text of the API. Removes everything at the end.
+    Creates sets of nine pods and runs cases on them in parallel: applies policies, probes every flow with
+    `nc -zv`, and compares the results with the rules of the API. Removes everything at the end. PARTS are for
+    --join.
 
-    Exit status: 0 all cases passed, 1 unexpected failures, 3 unknown, flaky or not all tried, 130
-    interrupted. However the run ends, finished cases are reported.
+    Exit status: 0 all cases passed, 1 unexpected failures, 2 unusable input, 3 some cases unknown, flaky or
+    not tried, 130 interrupted. Finished cases are reported however the run ends.
 
     Examples:
       netprobe conformance                                    # on a lab created for this run

@@ -29,16 +29,16 @@ class DebugFlags(options.Flags):
         "--port",
         type=PORT_NUMBER,
         metavar="PORT[/PROTOCOL]",
-        help="Port, as in 80 or 53/udp. Optional if TO is a URL, or declares only one port.",
+        help="Port: 80 or 53/udp. Optional if TO is a URL or declares only one port.",
     )
-    no_probe: bool = options.flag("--no-probe", "Only read; create nothing and send nothing.")
+    no_probe: bool = options.flag("--no-probe", "Only read the cluster; create and send nothing.")
     ephemeral: bool = options.flag(
         "--ephemeral",
-        "Send from an ephemeral container in the real pod, not from a shadow pod; also read what refusing "
-        "pods listen on. The containers stay in the pods, terminated.",
+        "Send from an ephemeral container in the real pod, not from a shadow pod; if a pod refuses, read "
+        "there what it listens on. The containers cannot be removed: they stay in the pods, terminated.",
     )
     disturb: bool = options.flag("--disturb", "Create the shadow pod even if it disturbs another workload.")
-    watch: bool = options.flag("--watch", "Repeat until the result changes, and say when it did.")
+    watch: bool = options.flag("--watch", "Repeat until the result changes, and print when it did.")
     filenames: Sequence[str] = options.manifests()
     cluster: ClusterFlags = options.nested(ClusterFlags)
     pods: PodFlags = options.nested(PodFlags)
@@ -52,12 +52,12 @@ class DebugFlags(options.Flags):
 def command(flags: DebugFlags) -> int:
     """Find out why FROM cannot reach TO: one cause, the earliest on the path, with its fix.
 
-    FROM is NAMESPACE/POD, NAMESPACE/WORKLOAD, a NAMESPACE (any of its pods), or an address outside, from
-    which nothing is sent. TO is NAMESPACE/POD, NAMESPACE/WORKLOAD, svc:NAMESPACE/SERVICE, a DNS name, an
+    FROM is NAMESPACE/POD, NAMESPACE/WORKLOAD, a NAMESPACE (any of its pods), or an address outside (nothing
+    is sent from there). TO is NAMESPACE/POD, NAMESPACE/WORKLOAD, svc:NAMESPACE/SERVICE, a DNS name, an
     address, or a URL.
 
-    netprobe reads the cluster, sends packets from a shadow pod with the labels and the node of FROM and from
-    pods that no policy selects, and removes them after the answer. With -f it reads manifests only.
+    Reads the cluster, and sends packets from pods that no policy selects and from a shadow pod with FROM's
+    labels on FROM's node. Removes these pods after the answer. With -f it only reads manifests.
 
     Exit status: 0 it connects, 1 a cause was found, 2 unusable input, 3 could not tell.
 

@@ -22,7 +22,7 @@ class DoctorFlags(options.Flags):
     lab: LabFlags = options.nested(LabFlags)
     pods: PodFlags = options.nested(PodFlags)
     nodes: int = options.option(
-        "--nodes", type=click.IntRange(0), default=3, help="How many nodes to try; 0 is all of them."
+        "--nodes", metavar="N", type=click.IntRange(0), default=3, help="How many nodes to test; 0 means all."
     )
     within_s: float = options.duration(
         "--within", default="10s", help="How long the cluster may take to enforce a policy."
@@ -38,15 +38,17 @@ class DoctorFlags(options.Flags):
 def command(flags: DoctorFlags) -> int:
     """Check whether a cluster enforces NetworkPolicy, and whether netprobe can run on it.
 
-    Creates a client and a server on each node, denies their connections with a policy for ingress and one for
-    egress, and removes everything again. Prints one line each for permissions, nodes, network plugin, paths,
-    DNS, clocks and so on, with the evidence. Exit status: 0 fine, 1 something is wrong, 3 could not tell.
+    Creates a client and a server on each tested node, denies their connections with a policy for ingress and
+    one for egress, and removes everything again. Prints a line with the evidence for each check: permissions,
+    nodes, network plugin, paths, DNS, enforcement, clocks and so on.
+
+    Exit status: 0 fine, 1 something is wrong, 3 could not tell.
 
     Examples:
       netprobe doctor --context kind-kind            # a cluster of your kubeconfig
       netprobe doctor --context kind-kind -o json
-      netprobe doctor --context prod -o rbac         # the RBAC to ask an administrator for
-      netprobe doctor                                # a temporary lab
+      netprobe doctor --context prod -o rbac         # RBAC to ask an administrator for
+      netprobe doctor                                # a lab created for this run
     """
     from netprobe.cli.emit import write
     from netprobe.cli.signals import run_async

@@ -38,7 +38,7 @@ class ExplainFlags(options.Flags):
         "--port",
         type=PORT,
         metavar="PORT[/PROTOCOL]",
-        help="Port, as in 80, 53/udp or metrics. Optional if TO declares only one port.",
+        help="Port: 80, 53/udp, or a name. Optional if TO declares only one port.",
     )
     inputs: InputFlags = options.nested(
         InputFlags,
@@ -47,7 +47,7 @@ class ExplainFlags(options.Flags):
         ),
     )
     step: int = options.option(
-        "--step", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."
+        "--step", metavar="N", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."
     )
     ignore_unsimulated: bool = options.flag(
         "--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow."
@@ -64,12 +64,14 @@ def command(flags: ExplainFlags) -> int:
     """Explain why the policies allow or deny a flow, from manifests, a suite or a live cluster.
 
     FROM and TO are NAMESPACE/POD, NAMESPACE/WORKLOAD (all its pods) or an address outside; TO may also be
-    svc:NAMESPACE/SERVICE. The answer comes first, then every policy that applies, tier by tier, with what in
-    each rule does not match, and policies that almost apply. Last comes the smallest change that would
-    reverse the verdict without breaking a flow that the suite declares, and what else it opens or closes.
+    svc:NAMESPACE/SERVICE.
 
-    Exit status: 0, 2 for unusable input, 3 if the verdict is unknown, or if a kind of policy that is not
-    simulated may decide the flow; with --diff, 1 if there is no change.
+    The answer comes first, then every policy that applies, tier by tier, with the part of each rule that does
+    not match, then policies that almost apply. Last comes the smallest change that would reverse the verdict
+    without breaking a flow that the suite declares, and what else that change opens or closes.
+
+    Exit status: 0 for either verdict, 2 unusable input, 3 if the verdict is unknown, or if a policy that is
+    not simulated may decide the flow; with --diff, 1 if there is no change to suggest.
 
     Examples:
       netprobe explain frontend/web database/pg --port 5432 manifests/

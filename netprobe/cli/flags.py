@@ -42,12 +42,12 @@ class ClusterFlags(options.Flags):
         "--lab",
         metavar="NAME",
         shell_complete=complete.labs,
-        help="Use the lab NAME (see `netprobe lab up`).",
+        help="Use the running lab NAME (see `netprobe lab up`).",
     )
     request_timeout_s: float = options.duration(
         "--request-timeout",
         default="30s",
-        help="How long to wait for a response of the API server; 0 means no limit.",
+        help="How long to wait for a response from the API server; 0 means no limit.",
     )
 
     def __bool__(self) -> bool:
@@ -71,21 +71,21 @@ class ClusterFlags(options.Flags):
 class LabFlags(options.Flags):
     """How to start a lab for the command."""
 
-    HEADING: ClassVar = "Lab made for this run"
+    HEADING: ClassVar = "Lab created for this run"
     lab_nodes: int = options.option(
-        "--lab-nodes", type=click.IntRange(1), default=1, help="Number of nodes of the lab made for this run."
+        "--lab-nodes", metavar="N", type=click.IntRange(1), default=1, help="Number of nodes of the lab."
     )
     lab_no_enforcement: bool = options.flag(
         "--lab-no-enforcement", "The lab accepts policies but does not enforce them, as some CNIs do."
     )
     lab_lag: float = options.duration(
-        "--lab-lag", default="0s", help="Delay before the lab enforces a change."
+        "--lab-lag", default="0s", help="Enforce each change of policies this much later."
     )
     lab_deny_with: str = options.option(
         "--lab-deny-with",
         type=click.Choice(["drop", "reject"]),
         default="drop",
-        help="How the lab denies a packet.",
+        help="What the lab does with a denied packet.",
     )
 
 
@@ -117,17 +117,20 @@ class PodFlags(options.Flags):
 
     HEADING: ClassVar = "Probe pods"
     image: str = options.option(
-        "--image", metavar="IMAGE", default=IMAGE, help="Image of the probe pods; it needs a shell and nc."
+        "--image",
+        metavar="IMAGE",
+        default=IMAGE,
+        help="Image for the probe pods; it needs a shell and BusyBox's nc.",
     )
     registry: str | None = options.option(
         "--registry",
         metavar="HOST[/PREFIX]",
-        help="Pull the image from this mirror: replaces the host in its name.",
+        help="Pull the image from this mirror, which replaces the host in its name.",
     )
     pull_secret: str | None = options.option(
         "--pull-secret",
         metavar="NAME",
-        help="Image pull secret; it must exist in every namespace that is used.",
+        help="Image pull secret. It must exist in every namespace that is used.",
     )
     node_selectors: Sequence[tuple[str, str]] = options.repeatable(
         "--node-selector",
@@ -139,7 +142,7 @@ class PodFlags(options.Flags):
         "--toleration",
         type=TOLERATION,
         metavar="KEY[=VALUE][:EFFECT]",
-        help="A taint that probe pods tolerate; * for every taint.",
+        help="Taint that probe pods tolerate; * means every taint.",
     )
     print_images: bool = options.flag(
         "--print-images", "Print the images that nodes need (for clusters without internet access), and exit."
@@ -195,7 +198,7 @@ class Selection(FlowFlags):
         "--external",
         type=EXTERNAL,
         metavar="ADDRESS",
-        help="Include an address outside the cluster, as source and destination.",
+        help="Include an address outside the cluster as a source and a destination.",
     )
 
 
@@ -204,9 +207,9 @@ class ViewFlags(options.Flags):
     """How much of a report to show."""
 
     HEADING: ClassVar = "Which flows"
-    everything: bool = options.flag("--all", "Show every flow, however many there are, one by one.")
+    everything: bool = options.flag("--all", "Show every flow on its own, however many there are.")
     grouped: bool = options.option(
-        "--group", "--grouped", is_flag=True, help="Show pods that behave alike in one row."
+        "--group", "--grouped", is_flag=True, help="Show pods that behave alike as one row."
     )
     only_differences: bool = options.flag(
         "--only-differences", "Show only flows that are not as expected, in every format."

@@ -42,7 +42,9 @@ class GenerateFlags(options.Flags):
         metavar="PATH",
         help="Write the policies to this folder, one file each.",
     )
-    no_dns: bool = options.flag("--no-dns", "Do not allow the cluster's DNS if egress is closed.")
+    no_dns: bool = options.flag(
+        "--no-dns", "Do not add a policy that allows the cluster's DNS where egress is closed."
+    )
     namespace_label: str | None = options.option(
         "--namespace-label",
         metavar="KEY",
@@ -50,24 +52,24 @@ class GenerateFlags(options.Flags):
     )
     verify: bool = options.flag("--verify", "Also run the suite with the new policies on a lab.")
     proposes: bool = options.flag(
-        "--from-cluster", "Propose a suite from what the manifests or --context allow today."
+        "--from-cluster", "Propose a suite from what the policies in manifests or --context allow today."
     )
     profile: str = options.profile()
 
 
 @options.as_command(GenerateFlags)
 def command(flags: GenerateFlags) -> int:
-    """Write the NetworkPolicies under which exactly the flows that SUITE allows pass.
+    """Write NetworkPolicies that allow exactly the flows that SUITE allows.
 
-    They are a default deny for each namespace that must be closed, and one policy per subject with exact
+    Writes a default deny for each namespace that must be closed, and one policy per subject with exact
     ports. With `default: deny` every namespace is closed in both directions; otherwise as few as possible.
-    The simulator proves the policies before they are written. The suite's policies and steps are ignored.
+    The simulator checks the policies before they are written. The suite's own policies and steps are ignored.
 
-    Exit status: 0, 2 if no policies can do what is declared (the message names the pods and the flows), with
-    --verify that of the run.
+    Exit status: 0, 2 if no policies can implement the declaration (the message names the pods and flows);
+    with --verify, the status of the run.
 
     Examples:
-      netprobe generate suite.yaml                       # the policies, proved by the simulator
+      netprobe generate suite.yaml                       # the policies, checked by the simulator
       netprobe generate suite.yaml --output-dir policies/ --verify  # to files; also probed on a lab
       netprobe generate suite.yaml cluster.yaml          # for a suite without a topology
       netprobe generate --from-cluster --context staging --output-file suite.yaml

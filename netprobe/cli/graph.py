@@ -54,18 +54,28 @@ class GraphFlags(options.Flags):
     )
     step: int = options.option(
         "--step",
+        metavar="N",
         type=click.IntRange(0),
         default=0,
         help="Draw the state after the first N steps of the suite.",
     )
     group: bool | None = detail_option(
-        "group", "no-group", "Draw pods of different workloads that behave alike as one box."
+        "group",
+        "no-group",
+        "Draw pods of different workloads that behave alike as one box. Default: above 30 boxes.",
     )
-    bundle: bool | None = detail_option("bundle", "no-bundle", "Draw one arrow for all pods of a namespace.")
-    by_namespace: bool | None = detail_option("by-namespace", "by-pod", "Draw one box for each namespace.")
+    bundle: bool | None = detail_option(
+        "bundle",
+        "no-bundle",
+        "Draw one arrow for all pods of a namespace if they have the same. Default: above 40 arrows.",
+    )
+    by_namespace: bool | None = detail_option(
+        "by-namespace", "by-pod", "Draw one box for each namespace. Default: above 400 boxes."
+    )
     profile: str = options.profile()
     out: options.OutputFlags = options.output(
-        GRAPH_FORMATS.names, help="Output format. Default: by the ending of --output-file, else mermaid."
+        GRAPH_FORMATS.names,
+        help="Output format. Default: by the extension of --output-file, otherwise mermaid.",
     )
 
 
@@ -73,9 +83,9 @@ class GraphFlags(options.Flags):
 def command(flags: GraphFlags) -> int:
     """Draw who may talk to whom, according to a SUITE, manifests, a live cluster, or the report of a run.
 
-    Frames are namespaces. Arrows are allowed flows with their ports. Denied flows are drawn if a row of the
-    suite denies them, with their own mark; flows that are not as expected are red. A page (-o html) also
-    says why a flow is allowed or denied, and works offline. The exit status is 0 whatever the picture shows.
+    Frames are namespaces, and arrows are allowed flows with their ports. Denied flows are drawn dotted if a
+    row of the suite denies them. Flows that are not as expected are red. A page (-o html) also shows why a
+    flow is allowed or denied, and works offline. The exit status does not depend on what is drawn.
 
     Examples:
       netprobe graph suite.yaml                                     # mermaid, for a README

@@ -15,20 +15,23 @@ from netprobe.cli.invoke import say
 @dataclass(frozen=True, slots=True)
 class HistoryFlags(options.Flags):
     folder: Path = options.argument(type=click.Path(path_type=Path))
-    last: int = options.option("--last", type=click.IntRange(1), default=20, help="Show the newest N runs.")
+    last: int = options.option(
+        "--last", metavar="N", type=click.IntRange(1), default=20, help="Show the newest N runs."
+    )
     out: options.OutputFlags = options.output(("table", "json", "html"))
 
 
 @options.as_command(HistoryFlags)
 def command(flags: HistoryFlags) -> int:
-    """Show the runs of suites and the conformance runs in FOLDER, oldest first, and what changed in the last.
+    """Show the runs kept in FOLDER, oldest first, and what changed in the last one.
 
-    Runs of a suite are compared if they were on the same cluster. Exit status: 1 if the last run has new
-    failures, otherwise 0.
+    Lists runs of suites and conformance runs. Only runs on the same cluster are compared.
+
+    Exit status: 0, 1 if the last run has new failures.
 
     Examples:
-      netprobe run suite.yaml --history runs/   # a run adds its report
-      netprobe conformance --history runs/      # a conformance run adds its file
+      netprobe run suite.yaml --history runs/   # adds the report of this run
+      netprobe conformance --history runs/      # adds a file for this run
       netprobe history runs/                    # the trend, and what the last run changed
       netprobe history runs/ --report html=runs.html
     """

@@ -38,11 +38,15 @@ class ImpactFlags(options.Flags):
         help="Current state: files or folders, or a suite with a topology.",
     )
     cluster: ClusterFlags = options.nested(ClusterFlags)
-    prune: bool = options.flag("--prune", "Delete policies that -f lacks: it is the complete set.")
-    prune_namespaces: Sequence[str] = options.repeatable(
-        "--prune-namespace", metavar="NAME", help="The same for one namespace only."
+    prune: bool = options.flag(
+        "--prune", "Treat -f as the complete set of policies: delete those that it lacks."
     )
-    staged: bool = options.flag("--staged", "Enforce the staged policies of the current state.")
+    prune_namespaces: Sequence[str] = options.repeatable(
+        "--prune-namespace", metavar="NAME", help="Like --prune, but for this namespace only."
+    )
+    staged: bool = options.flag(
+        "--staged", "Show what changes if the current staged policies (Calico) are enforced."
+    )
     deletes: Sequence[PolicyRef] = options.repeatable(
         "--delete", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy."
     )
@@ -52,31 +56,31 @@ class ImpactFlags(options.Flags):
         "--expect",
         type=click.Path(),
         metavar="SUITE",
-        help="Exit with status 1 if a flow that the suite allows would close, or one that it denies open.",
+        help="Exit with status 1 if a flow that SUITE allows would close, or one that it denies would open.",
     )
     ports: Sequence[PortArgument] = options.port()
-    everything: bool = options.flag("--all", "Also show flows that only have another reason.")
+    everything: bool = options.flag("--all", "Also show flows that keep their verdict for another reason.")
     profile: str = options.profile()
     out: options.OutputFlags = options.output(IMPACT_FORMATS.names)
 
 
 @options.as_command(ImpactFlags)
 def command(flags: ImpactFlags) -> int:
-    """Show which flows would open or close, or be decided by other policies, if manifests are applied.
+    """Show which flows open, close, or are decided by other policies if manifests are applied.
 
-    Objects in PATHS (or -f) are added or replace those of the same name; everything else stays, as with
-    `kubectl apply`. With --prune, they are the complete set of policies. Pods and namespaces may be on
-    either side. Staged policies (Calico) in PATHS are shown as if they were enforced.
+    Objects in PATHS (or -f) are added, or replace those with the same name; everything else stays, as with
+    `kubectl apply`. With --prune, PATHS are the complete set of policies. The current state is a cluster,
+    --against, or the suite given with --expect. Staged policies (Calico) in PATHS count as enforced.
 
     The most dangerous changes come first: flows that --expect allows and that would close, then flows from
-    outside that would open. Policies and rules that could be removed without any effect are listed last.
+    outside that would open. Policies and rules that could be removed without any effect come last.
 
-    Exit status: 0, 1 if the change contradicts the suite of --expect, 3 if that is unclear.
+    Exit status: 0, 1 if the change contradicts the suite of --expect, 3 if netprobe cannot tell.
 
     Examples:
       netprobe impact new.yaml --context staging             # as with kubectl apply: the rest stays
       netprobe impact policies/ --against main/policies/ --prune -o markdown   # two complete sets, as in git
-      netprobe impact policies/ --expect suite.yaml          # against the suite's own pods and policies
+      netprobe impact policies/ --expect suite.yaml          # compared with the suite's own pods and policies
       netprobe impact --delete shop/default-deny --context staging
       netprobe impact --staged --context staging             # what the cluster's staged policies would change
     """

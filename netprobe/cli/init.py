@@ -26,16 +26,16 @@ class InitFlags(options.Flags):
         "--namespace",
         metavar="NAME",
         shell_complete=complete.namespaces,
-        help="Only this namespace. Default: all but those of the system.",
+        help="Only this namespace. Default: all except system namespaces.",
     )
     name: str | None = options.option(
-        "--name", metavar="NAME", help="Name of the suite. Default: that of its folder."
+        "--name", metavar="NAME", help="Name of the suite. Default: the name of its folder."
     )
     output_file: Path | None = options.option(
         "--output-file",
         type=OUTPUT_FILE,
         metavar="PATH",
-        help="The suite to write. Its policies go into the folder policies/ beside it. Default: suite.yaml.",
+        help="The suite to write; its policies go to policies/ next to it. Default: suite.yaml.",
     )
     output_dir: Path | None = options.option(
         "--output-dir",
@@ -50,8 +50,8 @@ class InitFlags(options.Flags):
 def command(flags: InitFlags) -> int:
     """Write a first suite from manifests, a chart's output or a live cluster.
 
-    The suite has a pod for each workload that was found, the policies, and a row for everything that they
-    allow today. It runs as it is: remove the rows that should not be allowed. No file is overwritten.
+    The suite has a pod for each workload, the policies, and a row for everything that they allow today. It
+    can be run as it is. Remove the rows that should not be allowed. No file is overwritten.
 
     Examples:
       netprobe init manifests/                               # suite.yaml and policies/ in this folder

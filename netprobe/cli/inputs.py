@@ -61,7 +61,7 @@ def tier_option() -> Any:
         "--tier",
         type=TIER,
         metavar="NAME=ORDER[:pass]",
-        help="Tier of Calico that the manifests use and do not contain.",
+        help="Order of a Calico tier that the manifests use but do not define; :pass if its default is Pass.",
     )
 
 

@@ -22,17 +22,17 @@ from netprobe.errors import InputError, NetprobeError
 from netprobe.model.text import plain
 
 COMMANDS = {
-    "run": "Probe a suite; compare with what it declares and what its policies say",
+    "run": "Probe the flows of a suite; compare with its declaration and its policies",
     "simulate": "Show what policies allow, without a cluster; compare with a suite",
     "can": "Print whether a pod can connect to another: yes or no, for scripts",
     "explain": "Show which policy, rule and peer decide a flow, and what to change",
     "debug": "Find out why traffic is blocked on a cluster: one cause, with its fix",
     "lint": "Find mistakes in policies, with file and line",
-    "impact": "Show which flows a change of policies opens or closes",
+    "impact": "Show which flows a change to policies opens or closes",
     "init": "Write a first suite from manifests or a cluster",
     "generate": "Write the policies that a suite needs",
     "doctor": "Check that a cluster enforces policies, with evidence for each check",
-    "conformance": "Test a cluster against hundreds of NetworkPolicy cases with known results",
+    "conformance": "Test whether a cluster implements NetworkPolicy, with hundreds of cases",
     "history": "Show how runs changed over time",
     "diff": "Show what differs between two reports, and why",
     "graph": "Draw who may talk to whom: mermaid, DOT, SVG or an HTML page",
@@ -40,7 +40,7 @@ COMMANDS = {
     "kind": "Start and stop a kind cluster with Calico on this machine",
     "clean": "Remove what killed runs left behind",
     "completion": "Print a shell completion script",
-    "version": "Print the version, with --context also that of the cluster",
+    "version": "Print versions: of netprobe and, with --context, of the cluster",
 }
 """Each command's module and its line in `netprobe --help`, in the order in which it lists them."""
 
@@ -79,7 +79,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
-    epilog="Exit status: 0 as expected, 1 differences found, 2 usage or unreadable input, "
+    epilog="Exit status: 0 as expected, 1 differences found, 2 usage error or unreadable input, "
     "3 could not tell, 130 interrupted. `netprobe COMMAND --help` shows examples.",
 )
 @click.version_option(__version__, prog_name="netprobe", message="%(prog)s %(version)s")

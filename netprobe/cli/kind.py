@@ -23,7 +23,12 @@ NAME = "netprobe"
 def command() -> None:
     """A kind cluster with Calico on this machine.
 
-    Needs docker and kind. kind's own network plugin is disabled, so that Calico is what is tested.
+    Needs docker and kind. Calico replaces kind's own network plugin.
+
+    Examples:
+      netprobe kind up
+      netprobe run suite.yaml --context kind-netprobe
+      netprobe kind down
     """
 
 
@@ -33,10 +38,10 @@ class UpFlags(options.Flags):
     config: Path | None = options.option(
         "--config",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A kind configuration (default: a control plane, two workers, no network plugin).",
+        help="kind configuration (default: a control plane and two workers, without kind's network plugin).",
     )
     node_image: str | None = options.option(
-        "--node-image", metavar="IMAGE", help="The image of the nodes (default: kind's own)."
+        "--node-image", metavar="IMAGE", help="Image for the nodes (default: kind's own)."
     )
     manifest: str | None = options.option(
         "--manifest",
@@ -56,7 +61,7 @@ class UpFlags(options.Flags):
         "--kubeconfig",
         metavar="PATH",
         type=click.Path(path_type=Path),
-        help="Kubeconfig file to write to (default: as kubectl).",
+        help="Kubeconfig file to write to (default: the one that kubectl uses).",
     )
     ready_s: float = options.duration(
         "--timeout", default="10m", help="How long to wait for nodes and pods to become ready."
@@ -68,12 +73,12 @@ class UpFlags(options.Flags):
 def up(flags: UpFlags) -> int:
     """Create a cluster, install Calico, wait until everything is ready, and run `netprobe doctor` on it.
 
-    Can be repeated: after a try that was interrupted, and on a cluster that is up already. Exit status 3 if
-    docker or kind fails, otherwise that of doctor.
+    Run it again after an interruption, or when the cluster is already up: it does what is missing. Exit
+    status: 3 if docker or kind fails, otherwise that of doctor.
 
     Examples:
       netprobe kind up && netprobe run suite.yaml --context kind-netprobe
-      netprobe kind up --print-images                # what to bring to a machine without internet
+      netprobe kind up --print-images                # the images to copy to a machine without internet
       netprobe kind up --manifest calico.yaml --load images.tar
     """
     from netprobe.cli.doctor import command as doctor
@@ -100,18 +105,23 @@ def up(flags: UpFlags) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DownFlags(options.Flags):
-    name: str = options.option("--name", default=NAME, help="Cluster name.")
+    name: str = options.option("--name", default=NAME, help="Name of the cluster.")
     kubeconfig: Path | None = options.option(
         "--kubeconfig",
         metavar="PATH",
         type=click.Path(path_type=Path),
-        help="Kubeconfig file to remove it from (default: as kubectl).",
+        help="Kubeconfig file to remove it from (default: the one that kubectl uses).",
     )
 
 
 @options.as_command(DownFlags, parent=command)
 def down(flags: DownFlags) -> None:
-    """Remove the cluster and its entry in the kubeconfig."""
+    """Remove the cluster and its entry in the kubeconfig.
+
+    Examples:
+      netprobe kind down
+      netprobe kind down --name two
+    """
     from netprobe.cli.signals import run_async
 
     removed = run_async(_down(flags.name, flags.kubeconfig))

@@ -40,17 +40,21 @@ class NamedLab(options.Flags):
 def command() -> None:
     """A small cluster on this machine: real packets, no images, up in about a second.
 
-    Pods are network namespaces, policies are nftables rules in the kernel, behind a Kubernetes-compatible
-    API. Images are not run: each pod's declared ports are served. Nothing leaves the machine.
+    Pods are network namespaces and policies are nftables rules, behind a Kubernetes-compatible API. Images
+    are not run: the lab itself serves each pod's declared ports. No packet leaves the machine.
+
+    Examples:
+      netprobe lab up && export KUBECONFIG=$(netprobe lab kubeconfig)
+      kubectl apply -f manifests/two-tier/policies/
+      netprobe run --lab default suite.yaml
+      netprobe lab down
     """
 
 
 @dataclass(frozen=True, slots=True)
 class UpFlags(options.Flags):
     lab: NamedLab = options.nested(NamedLab)
-    nodes: int = options.option(
-        "--nodes", type=int, default=1, help="Number of nodes; traffic between them is routed."
-    )
+    nodes: int = options.option("--nodes", metavar="N", type=int, default=1, help="Number of nodes.")
     no_enforcement: bool = options.flag(
         "--no-enforcement", "Accept policies but enforce none, as some CNIs do."
     )
@@ -61,13 +65,13 @@ class UpFlags(options.Flags):
         "--deny-with",
         type=click.Choice(["drop", "reject"]),
         default="drop",
-        help="What to do with a packet that no policy allows.",
+        help="What to do with a denied packet.",
     )
     ip_family: str = options.option(
         "--ip-family",
         type=click.Choice(["ipv4", "ipv6", "dual"]),
         default="ipv4",
-        help="The addresses of pods.",
+        help="Address families of the pods.",
     )
 
 
@@ -112,7 +116,13 @@ class DownFlags(options.Flags):
 
 @options.as_command(DownFlags, parent=command)
 def down(flags: DownFlags) -> None:
-    """Stop a lab and remove everything in it."""
+    """Stop a lab and remove everything in it.
+
+    Examples:
+      netprobe lab down          # the lab default
+      netprobe lab down two
+      netprobe lab down --all
+    """
     from netprobe.lab import list_labs, stop
 
     names = [one.name for one in list_labs()] if flags.everything else [flags.lab.name]
@@ -130,7 +140,12 @@ class StatusFlags(options.Flags):
 
 @options.as_command(StatusFlags, parent=command)
 def status(flags: StatusFlags) -> int:
-    """List the labs of this user; exit status 3 if none runs."""
+    """List the labs of this user; exit status 3 if none runs.
+
+    Examples:
+      netprobe lab status
+      netprobe lab status -o name
+    """
     import json
 
     from netprobe.lab import list_labs
@@ -167,7 +182,12 @@ class KubeconfigFlags(options.Flags):
 
 @options.as_command(KubeconfigFlags, parent=command)
 def kubeconfig(flags: KubeconfigFlags) -> None:
-    """Print the path of a lab's kubeconfig."""
+    """Print the path of a lab's kubeconfig.
+
+    Examples:
+      export KUBECONFIG=$(netprobe lab kubeconfig)
+      kubectl --kubeconfig $(netprobe lab kubeconfig two) get pods -A
+    """
     from netprobe.run.target import kubeconfig_of
 
     print(kubeconfig_of(flags.lab.name))

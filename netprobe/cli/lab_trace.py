@@ -34,7 +34,7 @@ class LabTraceFlags(options.Flags):
         type=PORT,
         required=True,
         metavar="PORT[/PROTOCOL]",
-        help="Port to connect to, as in 80, 53/udp or metrics.",
+        help="Port to connect to: 80, 53/udp, or a name.",
     )
     ip_family: str | None = options.family()
     name: str = lab_option()
@@ -43,11 +43,11 @@ class LabTraceFlags(options.Flags):
 
 @options.as_command(LabTraceFlags, name="trace")
 def command(flags: LabTraceFlags) -> int:
-    """Try one connection on a lab, and show which policy and rule allowed or dropped it.
+    """Try one connection on a lab, and show which policy and rule allowed or denied it.
 
     FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD (all its pods); TO may also be
-    svc:NAMESPACE/SERVICE or an address. The output comes from the counters of the
-    kernel's rules, not from evaluating the policies: `netprobe explain` does that.
+    svc:NAMESPACE/SERVICE or an address. The output comes from the kernel's counters. To evaluate the policies
+    instead, use `netprobe explain`.
 
     Examples:
       netprobe lab trace shop/web shop/api --port 8080

@@ -59,10 +59,10 @@ class LintFlags(options.Flags):
 def command(flags: LintFlags) -> int:
     """Find mistakes in policies: in files and folders, or in a cluster with --context.
 
-    Rules that need the labels of pods or namespaces report nothing if these are not given. The annotation
+    Rules that need the labels of pods or namespaces report nothing without them. The annotation
     `netprobe.dev/ignore-RULE: reason` silences a rule for one policy. `.netprobe.yaml` configures the rules.
 
-    Exit status: 0 without errors, 1 with errors (with --strict: or warnings), 2 if something cannot be read.
+    Exit status: 0 no errors, 1 errors (with --strict also warnings), 2 if something cannot be read.
 
     Examples:
       netprobe lint policies/                        # files and folders, or with -f

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 import click
 
 from netprobe.cli import complete
-from netprobe.cli.command import Command
+from netprobe.cli.command import Command, with_examples
 from netprobe.cli.parameters import DURATION, OUTPUT_FILE, PORT, Parameter, ReportFile, report_file
 from netprobe.model.flow import Family
 
@@ -121,8 +120,7 @@ def as_command(
             flags = _made(record, values)
             return 0 if flags.answered() else function(flags)
 
-        # \b keeps click from filling the paragraph.
-        text = cleandoc(function.__doc__ or "").replace("\nExamples:\n", "\n\b\nExamples:\n")
+        text = with_examples(function.__doc__ or "")
         own = list(_parameters(record, {}))
         command = Command(name or function.__name__, params=own, callback=call, help=text)
         if parent is not None:
@@ -135,7 +133,10 @@ def as_command(
 def port() -> Any:
     """--port, repeatable."""
     return repeatable(
-        "--port", type=PORT, metavar="PORT[/PROTOCOL]", help="Port to check, as in 80 or 53/udp."
+        "--port",
+        type=PORT,
+        metavar="PORT[/PROTOCOL]",
+        help="Port to check: 80, 53/udp, or the name of a port.",
     )
 
 
@@ -149,7 +150,7 @@ def filenames(help: str) -> Any:  # noqa: A002 (click's word)
 def manifests() -> Any:
     """-f/--filename for manifests."""
     return filenames(
-        "File or folder of manifests, or - for standard input. Repeatable: all form one cluster."
+        "Manifests: a file, a folder, or - for standard input. Repeatable; together they are one cluster."
     )
 
 
@@ -160,7 +161,7 @@ def namespace() -> Any:
         "--namespace",
         metavar="NAME",
         shell_complete=complete.namespaces,
-        help="Namespace of manifests that do not name one.",
+        help="Namespace for manifests that name none.",
     )
 
 
@@ -169,7 +170,7 @@ def family() -> Any:
     return option(
         "--ip-family",
         type=click.Choice(["ipv4", "ipv6"]),
-        help="Address family, if pods have addresses of both.",
+        help="Use only this address family, if pods have both.",
     )
 
 
@@ -183,15 +184,14 @@ def profile() -> Any:
         "--profile",
         metavar="NAME",
         default="calico",
-        help="CNI behaviour to assume where the API leaves it undefined.",
+        help="CNI to assume where the API leaves its behaviour undefined: calico, cilium, antrea or "
+        "kube-network-policies.",
     )
 
 
 def wait() -> Any:
     """--probe-timeout, in seconds."""
-    return duration(
-        "--probe-timeout", default="1s", help="How long to wait for an answer to one probe (nc -w)."
-    )
+    return duration("--probe-timeout", default="1s", help="How long a probe waits for an answer (nc -w).")
 
 
 def ready(default: str) -> Any:
@@ -206,7 +206,10 @@ class OutputFlags(Flags):
     HEADING: ClassVar = "Output"
     output: str = option("-o", "--output")
     output_file: Path | None = option(
-        "--output-file", type=OUTPUT_FILE, metavar="PATH", help="Write to a file, not to standard output."
+        "--output-file",
+        type=OUTPUT_FILE,
+        metavar="PATH",
+        help="Write to this file instead of standard output.",
     )
     reports: Sequence[ReportFile] = ()
 

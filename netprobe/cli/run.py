@@ -31,38 +31,36 @@ class ModeFlags(options.Flags):
     HEADING: ClassVar = "Existing pods (in place)"
     in_place: bool = options.flag(
         "--in-place",
-        "Probe the existing pods of the cluster, from shadow pods. The default for a suite without topology.",
+        "Probe the cluster's existing pods, from shadow pods. The default for a suite without a topology.",
     )
     dry_run: bool = options.flag(
-        "--dry-run", "In place: print what would be created as YAML; create nothing."
+        "--dry-run", "Print the objects that an in-place run would create, as YAML; create nothing."
     )
-    disturb: bool = options.flag(
-        "--disturb", "In place: continue even if shadow pods disturb other workloads."
-    )
+    disturb: bool = options.flag("--disturb", "Continue even if shadow pods disturb other workloads.")
     sample: int = options.option(
         "--sample",
         metavar="N",
         type=click.IntRange(0),
         default=0,
-        help="In place: also probe N pods drawn at random.",
+        help="Also probe N existing pods drawn at random.",
     )
-    seed: int = options.option("--seed", type=int, default=0, help="In place: seed of the random sample.")
+    seed: int = options.option("--seed", type=int, default=0, help="Seed of the random sample.")
     filenames: tuple[str, ...] = options.filenames(
-        "With --shadow-namespace: a file or folder of policies to try. Repeatable."
+        "With --shadow-namespace: file or folder of policies to try, like PATHS. Repeatable."
     )
     shadow_namespace: bool = options.flag(
         "--shadow-namespace",
-        "In place: try policies (-f, and the suite's) on copies of the pods, in new namespaces.",
+        "With --in-place: try policies (PATHS, -f, the suite's) on copies of the pods in new namespaces.",
     )
     via: tuple[str, ...] = options.repeatable(
         "--via",
         type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
-        help="In place: also reach Services this way.",
+        help="Also connect to Services by DNS name, or through a node port.",
     )
     lifetime_s: float = options.duration(
         "--lifetime",
         default="15m",
-        help="In place: the cluster removes shadow pods by itself after this time.",
+        help="After this time the cluster removes the shadow pods, even if netprobe was killed.",
     )
 
     def chosen(
@@ -130,7 +128,7 @@ class RunFlags(options.Flags):
         metavar="PREFIX",
         default="",
         show_default=False,
-        help="Prefix for the suite's namespaces, to run next to namespaces of the same names.",
+        help="Put this in front of the names of the suite's namespaces, to run next to existing ones.",
     )
     placement: str | None = options.option(
         "--placement",
@@ -142,7 +140,7 @@ class RunFlags(options.Flags):
         "--history",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
-        help="Also keep the report in this folder, for netprobe history.",
+        help="Also keep the report in this folder, for `netprobe history`.",
     )
     selection: FlowFlags = options.nested(FlowFlags)
     view: ViewFlags = options.nested(ViewFlags)
@@ -152,18 +150,20 @@ class RunFlags(options.Flags):
 
 @options.as_command(RunFlags)
 def command(flags: RunFlags) -> int:
-    """Probe every flow that SUITE declares, and compare with what its policies say.
+    """Probe every flow that SUITE declares, and compare with the declaration and the policies.
 
     Creates the suite's namespaces, pods and policies, tries every flow with `nc -zv` in the source pod, and
-    removes everything again. Without --kubeconfig, --context or --lab this happens on a lab made for the
-    run, whatever $KUBECONFIG says.
+    removes everything again. Without --context, --kubeconfig or --lab it runs on a new lab, whatever
+    $KUBECONFIG says.
+
+    Exit status: 0 all as expected, 1 differences, 2 unusable input, 3 could not tell, 130 interrupted.
 
     Examples:
-      netprobe run manifests/two-tier/suite.yaml                 # on a lab made for this run
+      netprobe run manifests/two-tier/suite.yaml                 # on a lab created for this run
       netprobe run suite.yaml -o wide --report junit=junit.xml   # the matrix, and a file for the pipeline
       netprobe run --context kind-kind suite.yaml                # on a cluster of your kubeconfig
-      netprobe run --context prod suite.yaml --in-place          # its existing pods; --dry-run shows the plan
-      netprobe run --lab-no-enforcement suite.yaml               # what a CNI that enforces nothing looks like
+      netprobe run --context prod suite.yaml --in-place          # its existing pods; first try --dry-run
+      netprobe run --lab-no-enforcement suite.yaml               # how a CNI that enforces nothing looks
     """
     from netprobe.lab import begin
 

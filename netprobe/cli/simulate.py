@@ -35,7 +35,7 @@ class SimulateFlags(options.Flags):
     selection: Selection = options.nested(Selection)
     include_self: bool = options.flag("--include-self", "Include flows of pods to themselves.")
     changed_only: bool = options.flag(
-        "--changed-only", "Show only flows that policies deny, or that are not as expected."
+        "--changed-only", "Show only flows that policies deny or that are not as expected."
     )
     diff: bool = options.flag(
         "--diff", "Print changes that make the policies match the suite, as a patch for `git apply`."
@@ -49,9 +49,9 @@ class SimulateFlags(options.Flags):
 def command(flags: SimulateFlags) -> int:
     """Show what the policies of a SUITE, of manifests, or of a live cluster allow.
 
-    With a SUITE, compare the flows that it declares with what its policies say; exit status 1 if they
-    differ. Without one, list every ordered pair of different pods, on the ports that the destination
-    declares or that --port names.
+    With a SUITE, compares the flows that it declares with what its policies say, and exits with status 1 if
+    they differ. Without one, lists every ordered pair of different pods, on the ports that the destination
+    declares or on those given with --port.
 
     Examples:
       netprobe simulate suite.yaml                        # compare with what the suite declares
