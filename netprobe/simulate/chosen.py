@@ -81,7 +81,7 @@ class ChosenLabels:
         if (key, chosen) not in self._worlds:
             pods = {
                 ref: replace(pod, labels={**pod.labels, key: chosen})
-                if may_be(pod.labels.get(key, ""), chosen) and _is_chosen(pod.labels.get(key, ""))
+                if key in pod.labels and may_be(pod.labels[key], chosen)
                 else pod
                 for ref, pod in self._cluster.pods.items()
             }

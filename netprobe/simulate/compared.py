@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from netprobe.model.cluster import Cluster
@@ -29,11 +29,11 @@ from netprobe.model.policy import (
 PortNumber: TypeAlias = tuple[int, Protocol]
 
 REST = "any other address"
-_OWN = {4: [(0, (1 << 24) - 1), (127 << 24, (128 << 24) - 1)], 6: [(0, 1)]}
-"""Every machine's own addresses (loopback and unspecified ones), as spans."""
-_PREFERRED: dict[Family, int] = {  # reserved for documentation
-    4: int(ip_address("198.51.100.1")),
-    6: int(ip_address("2001:db8::1")),
+_OWN = tuple(map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "::/127")))
+"""Every machine's own addresses: loopback and unspecified ones."""
+_PREFERRED: dict[Family, Address] = {  # reserved for documentation
+    4: ip_address("198.51.100.1"),
+    6: ip_address("2001:db8::1"),
 }
 
 
@@ -79,14 +79,14 @@ def _is_address(peer: Peer) -> bool:
     return isinstance(peer, AnyPeer) or any(True for _ in networks_of(peer))
 
 
-def representatives(cluster: Cluster, policies: Iterable[Policy]) -> list[PortNumber]:
+def representatives(cluster: Cluster, policies: Iterable[Policy]) -> set[PortNumber]:
     """One port of each class that these policies tell apart, and all that their named ports stand for."""
     rules = [rule for policy in policies for rule in _rules(policy)]
     starts = _starts(rules)
     firsts = {
         (first, protocol) for protocol in Protocol for first in (1, *starts[protocol]) if first <= 65535
     }
-    return sorted(firsts | _named(cluster, rules), key=lambda port: (port[1].value, port[0]))
+    return firsts | _named(cluster, rules)
 
 
 def _rules(policy: Policy) -> Iterator[Rule]:
@@ -94,13 +94,19 @@ def _rules(policy: Policy) -> Iterator[Rule]:
         yield from policy.rules(direction) or ()
 
 
-def _starts(rules: Iterable[Rule]) -> Mapping[Protocol, list[int]]:
-    """For each protocol the numbers at which the set of matching port ranges changes."""
-    found: dict[Protocol, set[int]] = defaultdict(set)
+def _ranges(rules: Iterable[Rule]) -> Iterator[PortRange]:
+    """The ranges and single ports that rules name by number."""
     for rule in rules:
         for entry in (*rule.ports, *rule.not_ports):
             if isinstance(entry, PortRange):
-                found[entry.protocol].update((entry.first, entry.last + 1))
+                yield entry
+
+
+def _starts(rules: Iterable[Rule]) -> Mapping[Protocol, list[int]]:
+    """For each protocol the numbers at which the set of matching port ranges changes."""
+    found: dict[Protocol, set[int]] = defaultdict(set)
+    for entry in _ranges(rules):
+        found[entry.protocol].update((entry.first, entry.last + 1))
     return defaultdict(list, {protocol: sorted(numbers) for protocol, numbers in found.items()})
 
 
@@ -118,19 +124,16 @@ def _named(cluster: Cluster, rules: Iterable[Rule]) -> set[PortNumber]:
 
 def _singles(rules: Iterable[Rule]) -> frozenset[PortNumber]:
     """The ports that rules name one by one."""
-    entries = (entry for rule in rules for entry in rule.ports if isinstance(entry, PortRange))
-    return frozenset((entry.first, entry.protocol) for entry in entries if entry.first == entry.last)
+    return frozenset((entry.first, entry.protocol) for entry in _ranges(rules) if entry.first == entry.last)
 
 
 def _other(clusters: Iterable[Cluster], rules: Iterable[Rule]) -> int | None:
     """The highest TCP port that no pod declares and no rule names; None if there is none."""
-    taken = {(1, 0)}
-    for cluster in clusters:
-        taken |= {(port.number,) * 2 for pod in cluster.pods.values() for port in pod.ports}
-    entries = (entry for rule in rules for entry in rule.ports if isinstance(entry, PortRange))
-    taken |= {(entry.first, entry.last) for entry in entries if entry.protocol is Protocol.TCP}
+    pods = (pod for cluster in clusters for pod in cluster.pods.values())
+    declared = {(port.number, port.number) for pod in pods for port in pod.ports}
+    named = {(entry.last, entry.first) for entry in _ranges(rules) if entry.protocol is Protocol.TCP}
     number = 65535
-    for first, last in sorted(taken - {(1, 65535)}, key=lambda span: span[1], reverse=True):
+    for last, first in sorted((declared | named) - {(65535, 1)}, reverse=True):
         if first <= number <= last:
             number = first - 1
     return number or None
@@ -190,30 +193,33 @@ def _kinds(family: Family, blocks: set[Network], taken: set[Address]) -> Iterato
     ordered = sorted({WHOLE[family], *blocks}, key=lambda n: (int(n.network_address), n.prefixlen))
     used = sorted(int(address) for address in taken if address.version == family)
     for index, block in enumerate(ordered):
-        inner = []  # the blocks inside follow it
-        for other in ordered[index + 1 :]:
-            if int(other.network_address) > int(block.broadcast_address):
+        first, last = _span(block)
+        inner = [_span(own) for own in _OWN if own.overlaps(block)]
+        for other in ordered[index + 1 :]:  # the blocks inside follow it
+            if int(other.network_address) > last:
                 break
-            inner.append((int(other.network_address), int(other.broadcast_address)))
-        first, last = int(block.network_address), int(block.broadcast_address)
+            inner.append(_span(other))
         own = used[bisect_left(used, first) : bisect_right(used, last)]
-        inner += [span for span in _OWN[family] if first <= span[0] <= last]
-        number = _free(first, last, sorted(inner + [(one, one) for one in own]), family)
-        if number is not None:
-            yield type(block.network_address)(number), _name(block, bool(inner))
+        address = _free(block, sorted(inner + [(one, one) for one in own]))
+        if address is not None:
+            yield address, _name(block, bool(inner))
 
 
-def _free(first: int, last: int, spans: list[tuple[int, int]], family: Family) -> int | None:
-    """A number from first to last that is in no span: the one for documentation, or the lowest."""
-    known = _PREFERRED[family]
-    if first <= known <= last and not any(one <= known <= end for one, end in spans):
+def _span(block: Network) -> tuple[int, int]:
+    return int(block.network_address), int(block.broadcast_address)
+
+
+def _free(block: Network, spans: list[tuple[int, int]]) -> Address | None:
+    """An address of a block that is in no span: the one for documentation, or the lowest."""
+    known = _PREFERRED[block.version]
+    if known in block and not any(first <= int(known) <= last for first, last in spans):
         return known
-    number = first + 1 if last - first > 2 else first  # a network's own address looks odd in a report
-    for one, end in spans:
-        if one > number:
+    number = int(block.network_address) + (block.num_addresses >= 4)  # not the network's own, which looks odd
+    for first, last in spans:
+        if first > number:
             break
-        number = max(number, end + 1)
-    return number if number <= last else None
+        number = max(number, last + 1)
+    return type(known)(number) if number <= int(block.broadcast_address) else None
 
 
 def _name(block: Network, partly: bool) -> str:

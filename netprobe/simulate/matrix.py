@@ -219,5 +219,5 @@ def evaluate_both(
         parts: dict[tuple[int, int, Hashable], list[Member]] = {}
         for end, index in new.items():
             parts.setdefault((index, old[end], apart(end)), []).append(end)
-        ordered = [tuple(parts[key]) for key in sorted(parts, key=lambda key: key[0])]
+        ordered = list(map(tuple, sorted(parts.values(), key=lambda members: new[members[0]])))
     return Evaluation(before, profile, outside, ordered), Evaluation(after, profile, outside, ordered)

@@ -147,9 +147,10 @@ class _PodSets:
         self._whole: Counter[str] = Counter()  # pods of a namespace, members or not
         in_namespace: dict[str, list[int]] = defaultdict(list)
         for group in groups:
-            if group.namespace is not None and group.sample.pod is not None:
-                self._whole[group.namespace] += group.size
-                in_namespace[group.namespace].append(group.index)
+            if group.sample.pod is not None:
+                namespace = group.sample.pod.ref.namespace
+                self._whole[namespace] += group.size
+                in_namespace[namespace].append(group.index)
         self._namespaces = {name: pack(indexes, len(groups)) for name, indexes in in_namespace.items()}
         self._made: dict[int, PodSet] = {}
 
@@ -187,14 +188,14 @@ class _Columns:
         self.unsimulated = evaluation.cluster.unsimulated
         self.families: tuple[Family | None, ...] = evaluation.families or (None,)
         self.speaking = {family: evaluation.speaking(family) for family in self.families}
-        everything = (1 << self.size) - 1
+        self.everything = evaluation.universe.everything
         tables = {family: evaluation.table(port, protocol, family) for family in self.families}
 
         def turned(row: Callable[[Table, int], int]) -> dict[Family | None, dict[int, int]]:
             """For each destination group the groups whose rows have it."""
             return {
                 family: transposed(
-                    {group: row(table, group) for group in range(self.size)}, everything, self.size
+                    {group: row(table, group) for group in range(self.size)}, self.everything, self.size
                 )
                 for family, table in tables.items()
             }
@@ -230,7 +231,7 @@ class _Columns:
         reachable = 0
         for known in common.values():
             reachable |= known
-        found[Cell(None, Verdict.UNKNOWN)] |= ((1 << self.size) - 1) & ~reachable
+        found[Cell(None, Verdict.UNKNOWN)] |= self.everything & ~reachable
         return found
 
     def qualifying(
@@ -257,7 +258,7 @@ def _bundles(columns: _Columns, sources: _PodSets, destinations: _PodSets) -> It
     for cells_of, groups in classes.items():
         to_bits = pack(groups, columns.size)
         to = destinations.of(to_bits)
-        most = max((bits for _, bits in cells_of), key=sources.weights.total, default=0)
+        most = max((bits for _, bits in cells_of), key=sources.weights.total, default=None)
         for (family, verdict, undefined), bits in cells_of:
             flows = sources.weights.total(bits) * to.pods
             flows -= sum(

@@ -15,9 +15,18 @@ import pytest
 import yaml
 
 from netprobe.model.cluster import Cluster, Node
+from netprobe.model.flow import Protocol
 from netprobe.model.policy import Action, NetworkSet, Policy, PolicyRef, PortRange, Unsimulated
 from netprobe.policies.kinds import BY_KEY
-from netprobe.simulate import ANTREA, CALICO, CILIUM, KUBE_NETWORK_POLICIES, Profile
+from netprobe.simulate import (
+    ANTREA,
+    CALICO,
+    CILIUM,
+    KUBE_NETWORK_POLICIES,
+    AllPairs,
+    Profile,
+    read_question,
+)
 from netprobe.simulate.doubt import Doubt
 from tests.semantics.stage import NODES, also, app, decide, marks, param, pod, policy, rule, stage
 
@@ -284,6 +293,7 @@ def test_kinds_that_only_calico_has_do_not_count_elsewhere() -> None:
 
 UNSIMULATED = [
     param(Unsimulated(PolicyRef("x", "wall", "CiliumNetworkPolicy")), "yes no yes", id="of one namespace"),
+    param(Unsimulated(PolicyRef("w", "wall", "CiliumNetworkPolicy")), "no no no", id="of one without pods"),
     param(Unsimulated(PolicyRef("", "wall", "CiliumClusterwideNetworkPolicy")), "yes yes yes", id="of the cluster"),
     param(Unsimulated(PolicyRef("", "eth0", "HostEndpoint"), hosts=True), "no no yes", id="of nodes"),
 ]  # fmt: skip
@@ -295,3 +305,9 @@ def test_what_is_not_simulated_qualifies_what_it_may_affect(what: Unsimulated, e
     flows = ["x/b -> y/a 80", "y/a -> z/a 80", "out -> x/a 80"]
     found = ["yes" if decide(cluster, flow).qualified_by == (what,) else "no" for flow in flows]
     assert " ".join(found) == expected
+    for flow, (source, _, destination, _) in ((flow, flow.split()) for flow in flows[:2]):
+        asked = read_question(
+            cluster, sources=[source], destinations=[destination], ports=[(80, Protocol.TCP)]
+        )
+        (bundle,) = AllPairs(asked).overview().bundles
+        assert bundle.qualified_by == decide(cluster, flow).qualified_by

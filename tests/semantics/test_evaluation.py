@@ -60,7 +60,7 @@ def test_counts_with_an_address_outside() -> None:
 def test_counts_of_what_cannot_be_asked() -> None:
     pods = also(pod("z/a", {"app": "a"}, "fd00::1"), pod("z/b", {}, "10.244.3.2", "fd00::2"))
     evaluation = evaluate(stage(OWN, pods=pods))
-    assert evaluation.families == (4, 6)
+    assert evaluation.families == evaluation.end_families == (4, 6)
     four, six = (evaluation.table(80, family=family).counts() for family in (4, 6))
     # IPv4: z/a is out, 7 others; x from y/a, y/b, z/b denied. IPv6: z/a and z/b alone
     assert (four.allow, four.deny, four.unknown) == (30, 12, 14)
@@ -176,5 +176,7 @@ def test_the_garbage_collector_is_left_as_it_was(enabled: bool) -> None:
 
 
 def test_an_empty_cluster() -> None:
-    counts = evaluate(Cluster()).table(80).counts()
+    evaluation = evaluate(Cluster())
+    assert evaluation.end_families == (None,)
+    counts = evaluation.table(80).counts()
     assert (counts.allow, counts.deny, counts.unknown) == (0, 0, 0)

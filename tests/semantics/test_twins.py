@@ -30,6 +30,7 @@ from netprobe.model.policy import (
     Subject,
 )
 from netprobe.simulate import CALICO, CILIUM, Profile, evaluate
+from netprobe.simulate.vocabulary import Vocabulary
 from tests.semantics.stage import OTHER_WEB, PODS, app, block, marks, param, policy, rule, stage
 
 X_B = next(pod for pod in PODS if str(pod.ref) == "x/b")
@@ -102,6 +103,8 @@ def test_as_peers(differs: dict[str, Any], peers: list[Peer], expected: str, gro
     cluster = twins(differs, policy("x/p", A, egress=[rule(peers)]))
     assert marks(cluster, ["x/a -> x/b 80", "x/a -> x/t 80"]) == expected
     assert groups(cluster) == grouped
+    if "service_account" in differs:
+        assert Vocabulary(cluster).by_account is (grouped == "apart")
 
 
 SUBJECT = [

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from itertools import groupby
 from random import Random
 
 import pytest
@@ -27,7 +28,7 @@ from netprobe.model.policy import (
     Subject,
 )
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.simulate import AllPairs, Question, Simulator, read_question
+from netprobe.simulate import AllPairs, Question, Simulator, evaluate, evaluate_both, read_question
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 WEB = ContainerPort(80, TCP, "http")
@@ -47,7 +48,7 @@ def pod(index: int, namespace: str, *, dual: bool = False, host: bool = False, p
 
 
 def cluster(seed: int, pods: int = 9) -> Cluster:
-    """Three namespaces, pods of one family or two, one on its node's network, some policies of every sort.
+    """Three namespaces, pods of either family or both, one on its node's network; policies of every sort.
 
     In some, one policy is in a tier whose place is not known.
     """
@@ -57,6 +58,7 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
         pod(i, random.choice(names), dual=random.random() < 0.5, host=i == 7, ports=random.randint(0, 2))
         for i in range(pods)
     ]
+    made[::3] = [replace(each, addresses=each.addresses[-1:]) for each in made[::3]]
     peers: list[Peer] = [
         PodPeer(Selector.of({"app": "a"})),
         PodPeer(Selector.of({"app": "b"}), Selector.of({"team": "y"})),
@@ -168,6 +170,20 @@ def test_a_label_chosen_later_of_the_first_group() -> None:
     }
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_two_states_on_the_same_groups_are_as_each_alone(seed: int) -> None:
+    before, outside = cluster(seed), [External(IPv4Address("203.0.113.7"))]
+    after = replace(before, policies=cluster(seed + 4).policies)
+    both = evaluate_both(before, after, externals=outside, apart=lambda end: "1" in str(end))
+    old, new = ([group.members for group in evaluation.groups] for evaluation in both)
+    assert old == new
+    assert all(len({"1" in str(end) for end in members}) == 1 for members in new)
+    homes = [namespace for namespace, _ in groupby(group.namespace for group in both[0].groups)]
+    assert len(homes) == len(set(homes)), "the groups of a namespace are side by side"
+    for state, evaluation in zip((before, after), both, strict=True):
+        assert set(evaluation.pairs(80)) == set(evaluate(state, externals=outside).pairs(80))
+
+
 def _matches(of: Cluster, pattern: str) -> bool:
     namespace, _, name = pattern.partition("/")
     return any(ref.namespace == namespace and ref.name.startswith(name.rstrip("*")) for ref in of.pods)
@@ -209,7 +225,10 @@ class TestAsking:
     )
 
     def flows(self, question: Question) -> list[str]:
-        return [str(flow) for flow, _ in AllPairs(question).decisions()]
+        all_pairs = AllPairs(question)
+        overview = all_pairs.overview()
+        assert sum(bundle.flows for bundle in overview.bundles) == question.size - overview.left_out
+        return [str(flow) for flow, _ in all_pairs.decisions()]
 
     def test_every_ordered_pair_of_different_pods_on_the_ports_that_the_destination_declares(self) -> None:
         assert self.flows(read_question(self.of)) == [
