@@ -151,7 +151,7 @@ class PodFlags(options.Flags):
     @property
     def images(self) -> tuple[str, ...]:
         """The images that the cluster's nodes have to have."""
-        from netprobe.model.image import mirrored
+        from netprobe.model.text import mirrored
 
         return (mirrored(self.image, self.registry),)
 

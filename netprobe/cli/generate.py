@@ -89,7 +89,7 @@ def command(flags: GenerateFlags) -> int:
         return _propose(found, flags.out, chosen)
     if flags.output_dir is not None and flags.out.output_file is not None:
         raise UsageError("--output-dir and --output-file are two places for the policies: use one of them")
-    from netprobe.generate.from_suite import generate_for
+    from netprobe.generate.generate import generate_for
 
     world = (
         read_world(flags.inputs, flags.cluster, nothing="", policies=False) if suite is not None else World()

@@ -14,7 +14,7 @@ from netprobe.cli.command import Group
 from netprobe.cli.invoke import say
 from netprobe.cli.progress import shown
 from netprobe.kind import CreateOptions, Manifest, Timeouts, context_of
-from netprobe.model.image import mirrored
+from netprobe.model.text import mirrored
 
 NAME = "netprobe"
 

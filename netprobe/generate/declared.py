@@ -92,8 +92,8 @@ class _Crowds:
         self.index: dict[End, int] = {
             end: number for number, crowd in enumerate(self.crowds) for end in crowd
         }
-        self.hosts = _bits(range(len(pods), len(pods) + len(hosts)))
-        self.everybody = _bits(range(len(pods) + len(externals)))
+        self.hosts = as_bits(range(len(pods), len(pods) + len(hosts)))
+        self.everybody = as_bits(range(len(pods) + len(externals)))
         self._masks: dict[tuple[End, ...], int] = {}
 
     def _pods(self, hosts: Iterable[External]) -> list[Crowd]:
@@ -171,7 +171,7 @@ class _Crowds:
         """The sources of a row, as bits."""
         ends = self.read.rows[number].sources
         if ends not in self._masks:
-            self._masks[ends] = _bits(dict.fromkeys(self.index[end] for end in ends))
+            self._masks[ends] = as_bits(dict.fromkeys(self.index[end] for end in ends))
         return self._masks[ends]
 
     def _possible(self, target: int) -> int:
@@ -179,5 +179,6 @@ class _Crowds:
         return ~self.hosts if self.hosts >> target & 1 else -1
 
 
-def _bits(numbers: Iterable[int]) -> int:
+def as_bits(numbers: Iterable[int]) -> int:
+    """Numbers as a set of bits."""
     return reduce(or_, (1 << number for number in numbers), 0)

@@ -11,11 +11,11 @@ from netprobe.generate.demand import (
     NamedPeers,
     Opening,
     Openings,
+    PodClass,
     PortNumber,
     openings_by_port,
 )
 from netprobe.generate.rules import RuleMaker
-from netprobe.generate.space import PodClass
 from netprobe.model.flow import Protocol
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Selector
 from netprobe.model.policy import Direction, PodPeer, Policy, PolicyRef, PortRange, Rule, Subject

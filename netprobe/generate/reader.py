@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from netprobe.generate.declared import Declared, DeclaredColumn, Share, Shown
-from netprobe.generate.demand import Demands, PortNumber, Refusal, TargetDemand
-from netprobe.generate.space import PodClass, Space
+from netprobe.generate.demand import Demands, PodClass, PortNumber, Refusal, Space, TargetDemand
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.verdict import Verdict

@@ -9,8 +9,7 @@ from ipaddress import ip_network
 from itertools import combinations
 from operator import and_, or_
 
-from netprobe.generate.demand import Openings, PortNumber
-from netprobe.generate.space import PodClass, Space
+from netprobe.generate.demand import Openings, PodClass, PortNumber, Space
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Operator, Requirement, Selector
 from netprobe.model.policy import IPBlock, Peer, PodPeer, PortRange, Rule
 from netprobe.simulate.bits import unpack

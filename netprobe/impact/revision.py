@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from netprobe.errors import InputError, Problem, UsageError
 from netprobe.manifests import Reader
 from netprobe.manifests.load import Collector
-from netprobe.manifests.undecided import undecided
-from netprobe.manifests.workload import CONTROLLER_LABELS
+from netprobe.manifests.workload import CONTROLLER_LABELS, undecided
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.policy import STANDARD_TIERS, Policy, PolicyRef

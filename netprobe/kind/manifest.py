@@ -10,7 +10,7 @@ from typing import Final
 from urllib.request import urlopen
 
 from netprobe.errors import KindError
-from netprobe.model.image import mirrored
+from netprobe.model.text import mirrored
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 FETCH_S: Final = 60.0

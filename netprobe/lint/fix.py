@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from netprobe.lint.linter import Linted
 from netprobe.lint.rule import Finding
-from netprobe.manifests.encoding import Encoding, read_exactly
+from netprobe.manifests.files import Encoding, read_exactly
 from netprobe.manifests.text_edit import NotEditableError, TextEdit, edited, locate
 from netprobe.manifests.text_edit import edits as edits_of
 

@@ -16,8 +16,7 @@ from netprobe.manifests.pod import is_finished, read_node, read_pod
 from netprobe.manifests.reader import Reader
 from netprobe.manifests.repeats import Repeats
 from netprobe.manifests.service import read_endpoints, read_service
-from netprobe.manifests.undecided import undecided
-from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload
+from netprobe.manifests.workload import Owner, Workload, all_pods, owner_of, read_workload, undecided
 from netprobe.model.cluster import Cluster, ManualEndpoint, Namespace, Node, Service
 from netprobe.model.flow import Pod, PodRef, ServiceRef
 from netprobe.model.labels import NAME_LABEL, Labels

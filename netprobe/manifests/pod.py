@@ -11,10 +11,9 @@ from typing import Any
 from netprobe.model.cluster import Node
 from netprobe.model.flow import Address, ContainerPort, Pod, PodRef
 from netprobe.policies import fields, names
-from netprobe.policies.address import parse_address, read_address
+from netprobe.policies.address import parse_address, read_address, read_number, read_protocol
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import check_labels
-from netprobe.policies.ports import read_number, read_protocol
 
 _FINISHED = ("Succeeded", "Failed")
 

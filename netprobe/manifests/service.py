@@ -12,10 +12,9 @@ from typing import Any
 
 from netprobe.model.cluster import ManualEndpoint, Service, ServicePort
 from netprobe.model.flow import Address, Protocol, ServiceRef
-from netprobe.policies.address import read_address
+from netprobe.policies.address import read_address, read_number, read_port, read_protocol
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import check_labels
-from netprobe.policies.ports import read_number, read_port, read_protocol
 
 SERVICE_NAME = "kubernetes.io/service-name"
 """The label of an EndpointSlice that names its Service."""

@@ -1,4 +1,6 @@
-"""Calico's NetworkPolicy and GlobalNetworkPolicy, and the staged kinds, which are shown and never enforced.
+"""Calico's NetworkPolicy and GlobalNetworkPolicy, read and written, and the staged kinds.
+
+A staged policy is shown and never enforced.
 
 `types` that are absent: in projectcalico.org/v3 they follow the rules; an object of crd.projectcalico.org/v1
 was never completed, and Felix applies it in both directions (felix/calc/policy_sorter.go).
@@ -9,16 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
-from netprobe.model.labels import EVERYTHING
+from netprobe.model.expression import AllOf, write
+from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
 from netprobe.model.policy import (
+    ANY_PORT,
     CALICO_GLOBAL_POLICY,
     CALICO_POLICY,
     DEFAULT_TIER,
+    AnyPeer,
+    IPBlock,
+    Networks,
     Origin,
+    Peer,
+    PodPeer,
     Policy,
     PolicyRef,
+    PortRange,
     Rule,
     Staged,
     StagedAction,
@@ -30,7 +40,7 @@ from netprobe.policies.calico_checks import Checks, one_of
 from netprobe.policies.calico_end import as_selector
 from netprobe.policies.calico_rule import read_rules
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import NameRule, validate_metadata
+from netprobe.policies.metadata import NameRule, name_of, validate_metadata
 
 _OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))
 _TYPES = ("Ingress", "Egress")
@@ -84,7 +94,7 @@ class _PolicyReader:
         for_hosts = is_global and _is_for_hosts(checks, spec)
         if decoder.errors or checks.ignored:
             return None
-        name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+        name = name_of(metadata)
         ref = PolicyRef(own, name, self.kind)
         if for_hosts:
             return Unsimulated(ref, hosts=True, origin=origin)
@@ -228,3 +238,75 @@ def _is_for_hosts(checks: Checks, spec: Mapping[str, Any]) -> bool:
     if before_nat and "Egress" in (spec.get("types") or ()):
         checks.refuse(fields.forbidden("spec.types", "a policy with `preDNAT` cannot have the type Egress"))
     return no_tracking or before_nat
+
+
+Object: TypeAlias = dict[str, Any]
+
+
+def dump_policy(policy: Policy) -> Object:
+    """The object of projectcalico.org/v3; ValueError for what is not written here."""
+    is_global = policy.kind == CALICO_GLOBAL_POLICY
+    spec: Object = {"tier": policy.tier}
+    if isfinite(policy.order):
+        spec["order"] = int(policy.order) if policy.order == int(policy.order) else policy.order
+    spec["selector"] = _text(policy.subject.pods)
+    if policy.subject.accounts is not None:
+        spec["serviceAccountSelector"] = _text(policy.subject.accounts)
+    if is_global and policy.subject.namespaces not in {None, EVERYTHING}:
+        spec["namespaceSelector"] = _text(policy.subject.namespaces or EVERYTHING)
+    sections = (("ingress", policy.ingress), ("egress", policy.egress))
+    spec["types"] = [section.capitalize() for section, rules in sections if rules is not None]
+    for section, rules in sections:
+        if rules:
+            spec[section] = [_rule(rule, section) for rule in rules]
+    return {
+        "apiVersion": "projectcalico.org/v3",
+        "kind": "GlobalNetworkPolicy" if is_global else "NetworkPolicy",
+        "metadata": {"name": policy.ref.name} | ({} if is_global else {"namespace": policy.ref.namespace}),
+        "spec": spec,
+    }
+
+
+def _text(selector: Selector) -> str:
+    """A selector in Calico's language."""
+    terms = [
+        *(Requirement(key, Operator.IN, (value,)) for key, value in selector.match_labels),
+        *selector.requirements,
+        *([selector.expression] if selector.expression is not None else []),
+    ]
+    return write(terms[0] if len(terms) == 1 else AllOf(tuple(terms)))
+
+
+def _rule(rule: Rule, section: str) -> Object:
+    if len(rule.peers) != 1 or rule.not_ports or rule.source_ports != ANY_PORT:
+        raise ValueError(f"one rule of Calico cannot express {rule}")
+    names = ("source", "destination") if section == "ingress" else ("destination", "source")
+    ends = dict(zip(names, (_end(rule.peers[0]), _end(rule.own)), strict=True))
+    found: Object = {"action": rule.action.value.capitalize()}
+    if rule.ports != ANY_PORT:
+        ranges = [port for port in rule.ports if isinstance(port, PortRange)]
+        protocols = {port.protocol for port in ranges}
+        if len(ranges) != len(rule.ports) or len(protocols) != 1:
+            raise ValueError(f"one rule of Calico cannot express {rule.ports}")
+        found["protocol"] = protocols.pop().value
+        if not any((port.first, port.last) == (1, 65535) for port in ranges):
+            ends["destination"]["ports"] = [
+                port.first if port.first == port.last else f"{port.first}:{port.last}" for port in ranges
+            ]
+    return found | {name: ends[name] for name in ("source", "destination") if ends[name]}
+
+
+def _end(peer: Peer) -> Object:
+    match peer:
+        case AnyPeer():
+            return {}
+        case PodPeer(pods, namespaces, None):
+            found: Object = {"selector": _text(pods)}
+            return found | ({"namespaceSelector": _text(namespaces)} if namespaces else {})
+        case IPBlock(cidr, excluded):
+            return _end(Networks((cidr,), excluded))
+        case Networks(cidrs, excluded):
+            nets: Object = {"nets": list(map(str, cidrs))}
+            return nets | ({"notNets": list(map(str, excluded))} if excluded else {})
+        case _:
+            raise ValueError(f"not written in rules of Calico: {peer}")

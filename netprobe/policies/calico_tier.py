@@ -17,7 +17,7 @@ from netprobe.model.labels import CALICO_NAMESPACE
 from netprobe.model.policy import DEFAULT_TIER, Action, NetworkSet, Origin, PolicyRef, Tier, Unsimulated
 from netprobe.policies import fields, names
 from netprobe.policies.calico_checks import Checks, one_of
-from netprobe.policies.calico_nets import read_nets
+from netprobe.policies.calico_end import read_nets
 from netprobe.policies.calico_policy import read_order
 from netprobe.policies.fields import Decoder
 from netprobe.policies.metadata import check_labels, validate_metadata

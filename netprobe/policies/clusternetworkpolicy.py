@@ -47,7 +47,7 @@ from netprobe.policies.clusternetworkpolicy_crds import (
 )
 from netprobe.policies.crd import Schema, check, without_nulls
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import validate_metadata
+from netprobe.policies.metadata import name_of, validate_metadata
 from netprobe.policies.selector import dump_selector, read_selector
 
 _GROUP = "policy.networking.k8s.io"
@@ -76,7 +76,7 @@ class _Kind:
         """The policy of an object; None if `decoder` has collected any error, or it can have no effect."""
         root = decoder.mapping(obj, "", _OBJECT)
         metadata = validate_metadata(decoder, root.get("metadata"))
-        name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+        name = name_of(metadata)
         if decoder.strict:
             self._check(decoder, metadata, root)
         if decoder.errors:

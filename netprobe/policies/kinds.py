@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from netprobe.model.objects import Object
 from netprobe.model.policy import NetworkSet, Origin, Policy, Staged, Tier, Unsimulated
-from netprobe.policies import calico_dump, calico_policy, calico_tier, clusternetworkpolicy, networkpolicy
+from netprobe.policies import calico_policy, calico_tier, clusternetworkpolicy, networkpolicy
 from netprobe.policies.fields import Decoder
 
 Record: TypeAlias = Policy | Staged | Tier | NetworkSet | Unsimulated
@@ -115,14 +115,14 @@ KINDS: Final = (
         "GlobalNetworkPolicy",
         namespaced=False,
         read=calico_policy.read_global_network_policy,
-        dump=calico_dump.dump_policy,
+        dump=calico_policy.dump_policy,
     ),
     PolicyKind(
         _CALICO,
         "NetworkPolicy",
         qualified=True,
         read=calico_policy.read_network_policy,
-        dump=calico_dump.dump_policy,
+        dump=calico_policy.dump_policy,
     ),
     PolicyKind(_CALICO, "Tier", namespaced=False, decides=False, read=calico_tier.read_tier),
     PolicyKind(

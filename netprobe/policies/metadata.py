@@ -50,6 +50,11 @@ def validate_metadata(
     return metadata
 
 
+def name_of(metadata: Mapping[str, Any]) -> str:
+    """The name of an object; for one that only has a `generateName`, a name as the server may make it."""
+    return metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+
+
 def check_labels(decoder: Decoder, parent: Mapping[str, Any], key: str, path: str) -> dict[str, str]:
     """Labels or matchLabels, checked. `path` of an error is that of the mapping, `at` that of the label."""
     labels = decoder.string_map(parent, key, path)

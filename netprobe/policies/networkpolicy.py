@@ -33,10 +33,9 @@ from netprobe.model.policy import (
     Subject,
 )
 from netprobe.policies import fields
-from netprobe.policies.address import parse_block
+from netprobe.policies.address import check_number, parse_block, read_port, read_protocol
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import validate_metadata
-from netprobe.policies.ports import check_number, read_port, read_protocol
+from netprobe.policies.metadata import name_of, validate_metadata
 from netprobe.policies.selector import dump_selector, read_selector
 
 API_VERSION = "networking.k8s.io/v1"
@@ -65,7 +64,7 @@ def read_policy(
     types = _policy_types(decoder, spec) or (("Ingress", "Egress") if egress else ("Ingress",))
     if decoder.errors:
         return None
-    name = metadata.get("name") or f"{metadata.get('generateName', '')}00000"
+    name = name_of(metadata)
     return Policy(
         PolicyRef(metadata.get("namespace") or namespace, name),
         Subject(subjects),

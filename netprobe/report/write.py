@@ -18,7 +18,7 @@ from netprobe.errors import NetprobeError
 from netprobe.report.style import PLAIN, Style
 
 if TYPE_CHECKING:
-    from netprobe.manifests.encoding import Encoding
+    from netprobe.manifests.files import Encoding
 
 R = TypeVar("R")
 

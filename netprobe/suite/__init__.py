@@ -8,11 +8,18 @@ moments      the suite and its moments
 
 from __future__ import annotations
 
-from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, apply
-from netprobe.suite.declaration import Declaration
-from netprobe.suite.expectation import Expectation, ExpectationRow
+from netprobe.suite.declaration import Declaration, Expectation, ExpectationRow
 from netprobe.suite.load import load
-from netprobe.suite.moments import Moment, Suite, SuiteStep
+from netprobe.suite.moments import (
+    ApplyPolicies,
+    DeletePolicies,
+    Moment,
+    SetMetadata,
+    StepAction,
+    Suite,
+    SuiteStep,
+    apply,
+)
 from netprobe.suite.text import is_suite
 from netprobe.suite.topology import Topology
 

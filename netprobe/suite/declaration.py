@@ -1,4 +1,4 @@
-"""What an expectation declares for a cluster: the ends and ports that its rows name, and the declared matrix.
+"""What a suite expects, and what that declares for a cluster: the flows of its rows, the declared matrix.
 
 A later row overrides an earlier one. A row that matches no flow, or that later rows override completely, is
 an error: a typo must not produce a green run.
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
@@ -31,8 +32,42 @@ from netprobe.model.flow import (
 )
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
-from netprobe.suite.ends import Matcher
-from netprobe.suite.expectation import Expectation, ExpectationRow
+from netprobe.suite.ends import EndPattern, Matcher, PortPattern
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationRow:
+    """An entry of `expect.flows`; `ports` None means every port that the destination declares.
+
+    `place` is FILE:LINE:COLUMN, `path` is as in "expect.flows[3]".
+    """
+
+    source: tuple[EndPattern, ...]
+    destination: tuple[EndPattern, ...]
+    ports: tuple[PortPattern, ...] | None
+    verdict: Verdict
+    place: str = ""
+    path: str = ""
+
+    @property
+    def names_both_ends(self) -> bool:
+        """Whether neither end is a pattern of globs or labels."""
+        return not any(set(end.text) & set("*?=") for end in (*self.source, *self.destination))
+
+    def problem(self, field_name: str, message: str) -> Problem:
+        return Problem(self.place, f"{self.path}.{field_name}" if field_name else self.path, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Rows and a default.
+
+    `externals`: the hosts outside that `*` and the default include, with the ports that they declare.
+    """
+
+    default: Verdict | None = None
+    rows: tuple[ExpectationRow, ...] = ()
+    externals: Mapping[External, tuple[ContainerPort, ...]] = field(default_factory=dict)
 
 
 class PortOf(NamedTuple):

@@ -14,10 +14,8 @@ from netprobe.model.flow import ContainerPort, External, PodRef
 from netprobe.model.policy import PolicyRef
 from netprobe.policies.kinds import SIMULATED, Record
 from netprobe.policies.records import ref_of
-from netprobe.suite.action import ApplyPolicies, DeletePolicies, SetMetadata, StepAction
-from netprobe.suite.declaration import Declaration
-from netprobe.suite.expectation import Expectation, ExpectationRow
-from netprobe.suite.moments import Suite, SuiteStep
+from netprobe.suite.declaration import Declaration, Expectation, ExpectationRow
+from netprobe.suite.moments import ApplyPolicies, DeletePolicies, SetMetadata, StepAction, Suite, SuiteStep
 from netprobe.suite.prefix import Prefix, prefixed
 from netprobe.suite.schema import ActionSpec, ExpectSpec, PolicySource
 from netprobe.suite.text import SuiteText, read_suite

@@ -25,8 +25,8 @@ from netprobe.cli.parameters import (
 )
 from netprobe.cli.parameters import PortArgument as Port
 from netprobe.model.flow import External, PodRef, Protocol
-from netprobe.model.image import mirrored
 from netprobe.model.policy import Action, Tier
+from netprobe.model.text import mirrored
 from netprobe.probe import PodOptions
 from netprobe.probe.run_objects import pod
 from tests.cli.conftest import Program

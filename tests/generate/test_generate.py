@@ -10,8 +10,8 @@ import pytest
 
 from netprobe.generate import Generated
 from netprobe.generate import generate as generate_by_crowds
+from netprobe.generate.demand import PodClass
 from netprobe.generate.rules import NamespaceClasses
-from netprobe.generate.space import PodClass
 from netprobe.model.cluster import Cluster, Namespace
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol
 from netprobe.model.policy import Direction, IPBlock, Policy

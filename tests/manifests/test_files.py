@@ -12,7 +12,7 @@ import pytest
 
 from netprobe.errors import InputError
 from netprobe.manifests import load
-from netprobe.manifests.encoding import read_exactly
+from netprobe.manifests.files import read_exactly
 from tests.manifests.test_read import NAMESPACE, names
 
 
