@@ -53,8 +53,8 @@ test-cluster: setup  ## run tests against a real cluster: $$NETPROBE_TEST_KUBECO
 kind: setup  ## create a kind cluster with Calico and run doctor on it (needs docker and kind)
 	$(BIN)/netprobe kind up
 
-conformance: setup  ## run all conformance cases and worked examples on the lab, with enforcement and without
-	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q tests/conformance/test_lab.py tests/scenarios/test_lab.py
+conformance: setup  ## run all conformance cases and worked examples on the lab, some of the cases also without enforcement
+	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q -n 2 --dist loadfile tests/conformance/test_lab.py tests/scenarios/test_lab.py
 
 faults: setup  ## fail API answers, interrupt and kill runs on a lab, by a seed: $$NETPROBE_FAULTS runs
 	$(BIN)/python -m tests.faults --runs $${NETPROBE_FAULTS:-6}

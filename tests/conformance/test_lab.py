@@ -67,7 +67,7 @@ async def results_on(
 ) -> Results:
     async with connect(str(lab.kubeconfig)) as cluster:
         wrong: Any = Wrong(cluster, mutants)
-        return await Runner(wrong, cases, fixtures=4 if ALL else 1, lab=True, pace=pace).results()
+        return await Runner(wrong, cases, fixtures=8 if ALL else 1, lab=True, pace=pace).results()
 
 
 class Wrong:
@@ -105,7 +105,8 @@ async def test_a_lab_implements_network_policy_and_packets_find_mutants(dual: La
 
 
 async def test_without_enforcement_every_case_that_denies_fails_and_every_other_passes() -> None:
-    cases = CASES if ALL else [case for case in CASES if case.name in {ALLOWING, DENYING}]
+    """With all cases: every sixth. A file holds cases of one topic, so each topic is among them."""
+    cases = [case for n, case in enumerate(CASES) if case.name in {ALLOWING, DENYING} or (ALL and n % 6 == 0)]
     with start(LabOptions(enforce=False), ephemeral=True) as lab:
         results = await results_on(lab, cases, pace=PACE if ALL else replace(PACE, canary_s=1.0))
     assert results.enforcement == NOT_ENFORCING
