@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.cli import main
+from tests.manifest_text import policy
 from tests.shop import SHOP
 
 SUITE = """
@@ -22,12 +23,7 @@ expect: {default: deny}
 steps:
   - {name: open, do: [{delete: {networkpolicy: shop/closed}}], expect: {default: allow}}
 """
-CLOSED = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: closed, namespace: shop}
-spec: {policyTypes: [Ingress]}
-"""
+CLOSED = policy("{policyTypes: [Ingress]}", name="closed")
 
 
 @pytest.fixture
@@ -98,30 +94,6 @@ def test_a_suite_without_a_topology_is_about_the_manifests(
     )
     asked = ("shop/web", "shop/cart-1", "--port", "80", "-f", cluster)
     assert explain(capsys, *asked, "--suite", str(suite)) == explain(capsys, *asked)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        pytest.param(["a/b", "c/d"], "no policies given", id="no policies"),
-        pytest.param(["shop/web", "shop/x", "-f", "{c}"], "shop/x: no such pod", id="no such pod"),
-        pytest.param(["shop/web", "shop/cart-*", "-f", "{c}"], "2 ends", id="more than one"),
-        pytest.param(["shop/cart-1", "shop/db", "-f", "{c}"], "declares 5432/TCP, 53/UDP", id="which port"),
-        pytest.param(["shop/cart-1", "shop/cart-2", "-f", "{c}"], "declares no port", id="no port"),
-        pytest.param(["partner", "shop/web", "--suite", "{s}", "--step", "2"], "has 1", id="no such step"),
-        pytest.param(
-            ["shop/web", "shop/cart", "-f", "{c}", "--step", "1"], "--step needs --suite", id="a step"
-        ),
-        pytest.param(["a/b", "c/d", "-f", "{c}", "--suite", "{s}"], "has a topology", id="two sources"),
-        pytest.param(["a/b", "c/d", "-f", "{c}", "--context", "x"], "another cluster", id="two clusters"),
-    ],
-)
-def test_bad_usage_ends_with_2(
-    arguments: list[str], message: str, cluster: str, suite: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, out, err = explain(capsys, *(a.format(c=cluster, s=suite) for a in arguments))
-    assert (status, out) == (2, "")
-    assert message in err
 
 
 CILIUM = """

@@ -245,24 +245,6 @@ def test_too_few_open_files_are_named_at_once(program: Program, monkeypatch: pyt
     assert done.stderr.startswith("netprobe: this process may open only 64 files")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "hint"),
-    [
-        pytest.param(["completoin"], "Did you mean 'completion'?", id="a command misspelt"),
-        pytest.param(["qqq"], "There are ", id="no such command"),
-        pytest.param(["--verison"], "--version", id="an option misspelt"),
-        pytest.param(["completion", "tcsh"], "'bash', 'zsh', 'fish'", id="a choice that is none"),
-        pytest.param(["completion"], "Missing argument", id="an argument left out"),
-    ],
-)
-def test_usage_errors_end_with_2_and_a_hint(program: Program, arguments: list[str], hint: str) -> None:
-    done = program(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert hint in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_version(program: Program) -> None:
     done = program("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"netprobe {__version__}\n", "")

@@ -19,43 +19,32 @@ from netprobe.cli import main
 from netprobe.report.style import Style
 from tests.cli.conftest import Program
 from tests.conftest import schema
+from tests.manifest_text import documents, namespace, pod, policy
 
-MANIFESTS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {tier: shop}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: web, namespace: shop, labels: {app: web}}
-spec: {nodeName: n1, containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.1}, {ip: "fd00::1"}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: cart, namespace: shop, labels: {app: cart}}
-spec: {nodeName: n2, containers: [{name: c, image: i, ports: [{containerPort: 53, protocol: UDP}]}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: done, namespace: shop}
-spec: {containers: [{name: c, image: i}]}
-status: {phase: Succeeded, podIPs: [{ip: 10.0.0.3}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: by-address, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: web}}
-  ingress:
-    - from: [{ipBlock: {cidr: 10.0.0.0/30}}]
-      ports: [{port: 80}]
----
-apiVersion: v1
-kind: Secret
-metadata: {name: of-no-interest, namespace: shop}
-"""
+MANIFESTS = documents(
+    namespace("shop", tier="shop"),
+    pod(
+        "web",
+        ports="[{containerPort: 80}]",
+        spec="nodeName: n1",
+        addresses="{ip: 10.0.0.1}, {ip: 'fd00::1'}",
+        app="web",
+    ),
+    pod(
+        "cart",
+        ports="[{containerPort: 53, protocol: UDP}]",
+        spec="nodeName: n2",
+        addresses="{ip: 10.0.0.2}, {ip: 'fd00::2'}",
+        app="cart",
+    ),
+    pod("done", addresses="{ip: 10.0.0.3}", phase="Succeeded"),
+    policy(
+        "{podSelector: {matchLabels: {app: web}}, "
+        "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/30}}], ports: [{port: 80}]}]}",
+        name="by-address",
+    ),
+    "{apiVersion: v1, kind: Secret, metadata: {name: of-no-interest, namespace: shop}}\n",
+)
 
 SUITE = """
 apiVersion: netprobe/v1alpha1
@@ -77,12 +66,7 @@ steps:
     do: [{delete: {networkpolicy: shop/closed}}]
     expect: {default: allow}
 """
-POLICY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: closed, namespace: shop}
-spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
-"""
+POLICY = policy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}", name="closed")
 
 
 @pytest.fixture
@@ -135,7 +119,7 @@ def test_each_ordered_pair_and_port_is_a_row_and_families_that_differ_are_two(
     denied = document["flows"][3]
     assert (denied["from_node"], denied["to_node"]) == ("n2", "n1")
     isolates = {"kind": "NetworkPolicy", "policy": "shop/by-address", "rule": None, "effect": "isolates"}
-    place = {"direction": "ingress", "tier": "default", "peer": None, "file": str(manifests), "line": 28}
+    place = {"direction": "ingress", "tier": "default", "peer": None, "file": str(manifests), "line": 9}
     assert denied["because"] == [isolates | place]
     allowed = document["flows"][2]["because"][0]
     assert (allowed["rule"], allowed["peer"], allowed["effect"]) == (0, 0, "allows")
@@ -188,27 +172,6 @@ def test_no_flow_is_not_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (status, document["flows"]) == (0, [])
 
 
-def test_a_suite_that_holds(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, document = as_json(capsys, suite)
-    assert status == 0
-    assert [step["name"] for step in document["steps"]] == ["policies applied", "take the policy away"]
-    assert [(f["step"], f["declared"], f["simulated"]) for f in document["flows"]] == [
-        (0, "allow", "allow"),
-        (0, "deny", "deny"),
-        (1, "allow", "allow"),
-        (1, "allow", "allow"),
-    ]
-
-
-def test_a_suite_that_differs_ends_with_1_and_names_the_policy(
-    wrong_suite: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["simulate", str(wrong_suite)]) == 1
-    shown = capsys.readouterr().out
-    assert "MISMATCH shop/cart -> shop/web 80: declared ALLOW, simulated DENY" in shown
-    assert f"ingress: shop/closed [{wrong_suite.parent}/policy.yaml:5] isolates shop/web" in shown
-
-
 def test_changed_only_and_narrowing_a_suite(suite: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, document = as_json(capsys, suite, "--changed-only")
     assert [(f["step"], f["from"], f["simulated"]) for f in document["flows"]] == [
@@ -226,10 +189,10 @@ def test_github_annotates_the_policy_and_appends_to_the_page(
     page.write_text("before\n")
     done = program("simulate", str(wrong_suite), "-o", "github", GITHUB_STEP_SUMMARY=str(page))
     assert done.returncode == 1
-    assert done.stdout.startswith(f"::error file={tmp_path}/policy.yaml,line=5,")
+    assert done.stdout.startswith(f"::error file={tmp_path}/policy.yaml,line=1,")
     assert page.read_text().startswith("before\n### ❌ tiny")
     done = program("simulate", str(wrong_suite), "-o", "github", GITHUB_WORKSPACE=str(tmp_path.parent))
-    assert done.stdout.startswith(f"::error file={tmp_path.name}/policy.yaml,line=5,")
+    assert done.stdout.startswith(f"::error file={tmp_path.name}/policy.yaml,line=1,")
 
 
 def test_reports_next_to_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,31 +204,6 @@ def test_reports_next_to_the_table(suite: Path, tmp_path: Path, capsys: pytest.C
     assert json.loads(shown[shown.index('{"apiVersion"') :])["suite"] == "tiny"
     assert len(ET.parse(junit).getroot().findall(".//testcase")) == 4  # noqa: S314 (our own file)
     assert page.read_text().startswith("### ✅ tiny")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        pytest.param([], "give a suite, or manifests with -f", id="nothing to simulate"),
-        pytest.param(["-f", "nowhere.yaml"], "nowhere.yaml", id="no such file"),
-        pytest.param(["nowhere.yaml"], "nowhere.yaml", id="no such suite"),
-        pytest.param(
-            ["-f", "{m}", "--port", "http"], "no destination has a port of that name", id="an unknown port"
-        ),
-        pytest.param(["-f", "{m}", "--from", "shop/x"], "--from shop/x: no such pod", id="no such pod"),
-        pytest.param(["-f", "{m}", "--profile", "x"], "no profile 'x'", id="no such profile"),
-        pytest.param(["-f", "{m}", "--report", "json=/nowhere/a"], "cannot write", id="no such folder"),
-        pytest.param(["{s}", "-f", "{m}"], "has a topology: -f is for", id="a suite and manifests"),
-        pytest.param(["{s}", "--include-self"], "cannot be used with", id="flows that the suite declares"),
-    ],
-)
-def test_bad_usage_ends_with_2(
-    arguments: list[str], message: str, manifests: Path, suite: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status = main(["simulate", *(a.format(m=manifests, s=suite) for a in arguments)])
-    out, err = capsys.readouterr()
-    assert (status, out) == (2, "")
-    assert message in " ".join(err.split())
 
 
 def test_a_closed_pipe_ends_a_stream_quietly(tmp_path: Path) -> None:
@@ -304,18 +242,17 @@ def test_a_terminal_gets_colour_unless_it_says_no(suite: Path, program: Program)
 def many(folder: Path) -> Path:
     """A cluster with more flows than a table holds, some from a pod on its node's network."""
     pods = [
-        {"apiVersion": "v1", "kind": "Pod"}
-        | {"metadata": {"name": f"p{i}", "namespace": "shop", "labels": {"app": "ab"[i % 2]}}}
-        | {"spec": {"containers": [{"name": "c", "image": "i"}], "hostNetwork": i == 0}}
-        | {"status": {"podIPs": [{"ip": f"10.0.0.{i + 1}"}]}}
+        pod(
+            f"p{i}",
+            spec=f"hostNetwork: {str(i == 0).lower()}",
+            addresses=f"{{ip: 10.0.0.{i + 1}}}",
+            app="ab"[i % 2],
+        )
         for i in range(40)
     ]
-    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"} | {
-        "metadata": {"name": "closed", "namespace": "shop"},
-        "spec": {"podSelector": {"matchLabels": {"app": "b"}}, "policyTypes": ["Ingress"]},
-    }
-    path = folder / "many.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*pods, policy]}))
+    closed = policy("{podSelector: {matchLabels: {app: b}}, policyTypes: [Ingress]}", name="closed")
+    path = folder / "many.yaml"
+    path.write_text(documents(*pods, closed))
     return path
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from netprobe.cli import main
@@ -44,13 +42,3 @@ def test_a_word_that_nothing_has_is_a_mistake(options: dict[str, list[str]], sai
 def test_two_cases_of_one_name() -> None:
     with pytest.raises(UsageError, match="names must be unique"):
         select_cases([*builtin(), builtin()[0]])
-
-
-def test_mistakes_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = tmp_path / "wrong.yaml"
-    wrong.write_text("- case: x\n")
-    assert main(["conformance", "--cases", str(wrong)]) == 2
-    assert f"{wrong}:1" in capsys.readouterr().err
-    assert main(["conformance", "--expect-failures", str(wrong)]) == 2
-    assert main(["conformance", "--baseline", str(tmp_path / "none")]) == 2
-    assert main(["conformance", "--only", "nothing of the kind at all"]) == 2

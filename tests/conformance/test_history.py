@@ -159,10 +159,3 @@ def test_what_is_not_a_run_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"x\.json: is not a run"):
         read_runs(tmp_path)
-
-
-def test_no_folder_and_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["history", str(tmp_path)]) == 2
-    assert "contains no runs" in capsys.readouterr().err
-    assert main(["history", str(tmp_path / "none")]) == 2
-    assert CASE.name not in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from netprobe.debug.guests import read_listeners
 from netprobe.debug.packets import resolved
 from tests.debug.faults import FOLDER
+from tests.manifest_text import documents, service, workload
 from tests.run.netprobe import Ended, netprobe
 
 FORMS = [
@@ -45,46 +46,11 @@ def test_a_form(form: tuple[str, str, int | None, str | None, list[str]]) -> Non
     assert (ended.status, answer["causes"], answer["connects"]) == (3, [], False)
 
 
-WRONG = [
-    (("shop/wbe", "svc:shop/db"), "FROM shop/wbe: there is no such pod or workload; did you mean shop/web?"),
-    (("shpo", "svc:shop/db"), "FROM shpo: there is no such namespace; did you mean shop?"),
-    (("shop/web", "svc:shop/bd"), "TO svc:shop/bd: there is no such Service; did you mean svc:shop/db?"),
-    (("shop/web", "svc:db"), "TO svc:db: svc:NAMESPACE/SERVICE"),
-    (("shop/web", "shop/nothing"), "TO shop/nothing: there is no such pod or workload"),
-    (("shop/web", "http:///x"), "TO http:///x: a URL without a host"),
-    (("shop/web", "http://db:port/"), "TO http://db:port/: "),
-    (("shop/web", "203.0.113.5"), "no port given: 203.0.113.5 declares none; use --port"),
-    (("shop/web", "svc:shop/db", "--watch"), "--watch needs a cluster, not manifests"),
-    (("shop/web", "svc:shop/db", "--ephemeral"), "--ephemeral needs a cluster, not manifests"),
-    (
-        ("shop/web", "svc:shop/db", "--context", "x"),
-        "--context names another cluster than -f: use one of them",
-    ),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_unusable_input(arguments: tuple[str, ...], message: str) -> None:
-    ended = offline(*arguments)
-    assert ended.status == 2
-    assert message in ended.err
-    assert ended.out == ""
-
-
-def test_without_a_cluster_it_says_what_is_missing() -> None:
-    ended = netprobe("debug", "shop/web", "svc:shop/db")
-    assert ended.status == 2
-    assert "no cluster given: use --context, --kubeconfig or --lab, or -f for manifests" in ended.err
-
-
 READ = [
     # what manifests alone show
     (("dns-blocked",), ("shop/web", "db", "--port", 5432), ["dns-blocked"]),
-    (("name-unknown",), ("front/cart", "http://db:5432/"), ["name-unknown"]),
     (("selector-without-pods",), ("shop/web", "svc:shop/store"), ["selector-without-pods"]),
     (("target-port-number",), ("shop/web", "svc:shop/store"), []),
-    (("host-network",), ("shop/agent", "svc:shop/db"), ["host-network"]),
-    (("other-policy",), ("shop/web", "svc:shop/db"), ["other-policy"]),
     (("other-policy", "egress-policy"), ("shop/web", "svc:shop/db"), ["egress-policy", "other-policy"]),
 ]
 
@@ -112,20 +78,10 @@ def test_the_text_names_the_cause_the_fix_and_what_was_not_done() -> None:
     assert lines[8].startswith("Fix:   ")
 
 
-IDLE = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: api, namespace: shop}
-spec:
-  replicas: 0
-  selector: {matchLabels: {app: api}}
-  template: {metadata: {labels: {app: api}}, spec: {containers: [{name: c, image: x}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: api, namespace: shop}
-spec: {selector: {app: api}, ports: [{port: 80}]}
-"""
+IDLE = documents(
+    workload("Deployment", "api", "{app: api}", more="replicas: 0, "),
+    service("selector: {app: api}, ports: [{port: 80}]", name="api"),
+)
 
 
 def test_a_service_of_an_idle_workload(tmp_path: Path) -> None:

@@ -111,22 +111,6 @@ def test_a_proposal_declares_what_passes_today(tmp_path: Path, capsys: pytest.Ca
     assert main(["generate", str(proposed), "-f", str(cluster), "--output-dir", folder]) == 0
 
 
-def test_bad_usage_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    suite = str(ZERO_TRUST / "suite.yaml")
-    (tmp_path / "p.yaml").write_text(POLICY)
-    for arguments, sentence in (
-        ([], "no declaration given"),
-        (["--from-cluster"], "no cluster given"),
-        (["--from-cluster", suite, "-f", "x"], "it takes no SUITE"),
-        (["--from-cluster", "-f", str(tmp_path / "p.yaml")], "no pods found"),
-        ([suite, "-f", "x"], "has a topology"),
-        ([suite, "--output-dir", __file__], "is a file: --output-dir names a folder"),
-        ([suite, "-f", "x", "--context", "c"], "another cluster"),
-    ):
-        assert main(["generate", *arguments]) == 2, arguments
-        assert sentence in capsys.readouterr().err
-
-
 @pytest.mark.lab
 def test_verify_probes_the_new_policies_on_a_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     suite = tmp_path / "suite.yaml"

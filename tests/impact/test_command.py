@@ -14,7 +14,7 @@ from netprobe.impact import FlowChange, impact, read_snapshots, revise
 from netprobe.model.policy import PolicyRef
 from netprobe.report import IMPACT_FORMATS
 from netprobe.report.style import Detail, Style
-from tests.manifest_text import calico, documents, pod, policy
+from tests.manifest_text import calico, documents, pod, policy, workload
 from tests.scenarios import MANIFESTS
 
 TWO_TIER = MANIFESTS / "two-tier"
@@ -73,24 +73,6 @@ def test_json_names_every_bundle(folder: Path, capsys: pytest.CaptureFixture[str
     assert outside["before"]["because"][0]["policy"] == "database/default-deny"
 
 
-def test_bad_usage_is_one_sentence(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    for arguments, sentence in (
-        ("", "nothing to compare"),
-        ("-f new", "no current state given"),
-        ("-f new --against old --context c", "two different states"),
-        ("--against old --delete database/nope", "cannot delete policy database/nope"),
-        ("--against old --delete nope", "is not of the form NAMESPACE/NAME"),
-        ("--against old --delete database/allow-api --prune", "name the complete set"),
-        ("-f missing --against old", "missing"),
-        ("-f - --against -", "read only once"),
-    ):
-        assert main(["impact", *arguments.split()]) == 2, arguments
-        assert sentence in capsys.readouterr().err
-
-
 def test_problems_of_both_sides_are_reported_at_once(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,29 +118,13 @@ def test_the_current_state_may_be_a_suite(folder: Path, capsys: pytest.CaptureFi
     suite = str(TWO_TIER / "suite.yaml")
     assert main(["impact", str(folder / "new"), "--against", suite]) == 0
     assert "3 pods compared" in capsys.readouterr().out
-    (folder / "rows.yaml").write_text(
-        "apiVersion: netprobe/v1alpha1\nkind: ConnectivitySuite\nmetadata: {name: rows}\n"
-        "expect: {flows: [{from: a/b, to: c/d, port: 80, verdict: allow}]}\n"
-    )
-    for arguments, sentence in (
-        ([str(folder / "new"), "--against", str(folder / "rows.yaml")], "has no topology"),
-        ([str(folder / "new"), "--against", suite, "--against", str(folder / "old")], "name nothing else"),
-        ([suite, "--against", str(folder / "old")], "is a suite"),
-    ):
-        assert main(["impact", *arguments]) == 2
-        assert sentence in " ".join(capsys.readouterr().err.split())
 
 
 TIERLESS = calico(
     "GlobalNetworkPolicy", "{tier: sec, selector: app == 'postgres', types: [Ingress]}", "sec.closed"
 )
+WEB = workload("Deployment", "web", "{app: web}").replace("shop", "database")
 PINNED = policy("{podSelector: {matchLabels: {pod-template-hash: abc}}}", name="pinned", namespace="database")
-DEPLOYMENT = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: database}
-spec: {template: {metadata: {labels: {app: web}}, spec: {containers: []}}}
-"""
 
 
 @pytest.mark.parametrize(
@@ -178,7 +144,7 @@ def test_what_qualifies_the_answer(
 ) -> None:
     """Policy and pods may be on different sides."""
     (folder / "new.yaml").write_text(new)
-    (folder / "pods" / "web.yaml").write_text(DEPLOYMENT)
+    (folder / "pods" / "web.yaml").write_text(WEB)
     problems = found(capsys, folder / "new.yaml", "--against", folder / "pods", *options)["problems"]
     assert len(problems) == len(expected)
     assert all(problem.startswith(start) for problem, start in zip(problems, expected, strict=True))

@@ -164,25 +164,6 @@ def test_what_a_run_observed(capsys: Capture, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "nothing to draw: name a SUITE"),
-        (["-f", POLICIES, "--declared"], "--declared: manifests have policies only"),
-        (["-f", POLICIES, "--step", "1"], "--step goes with"),
-        ([FIVE, "--observed"], "--observed: a suite was not probed"),
-        ([FIVE, "--step", "3"], "--step 3: "),
-        ([FIVE, "--external", "203.0.113.7"], "--external needs -f without a suite"),
-        ([FIVE, "--from", "nobody/here"], "--from nobody/here: no such pod"),
-        (["--from-report", "missing.json"], "missing.json: cannot be read"),
-        ([FIVE, "--output-file", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
-        ([FIVE, "--output-file", "x.pdf"], "x.pdf: unknown format; use -o (mermaid, dot, svg, html)"),
-    ],
-)
-def test_options_that_are_refused(capsys: Capture, arguments: list[str], message: str) -> None:
-    assert message in " ".join(graph(capsys, *arguments, status=2).split())
-
-
-@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", ":1:2: is not JSON"),
