@@ -143,13 +143,27 @@ async def _kubectl(cluster: KubeCluster, words: tuple[str, ...]) -> None:
         case ("kubectl", "annotate", "node", node, text):
             key, _, value = text.partition("=")
             await cluster.patch("Node", node, None, {"metadata": {"annotations": {key: value}}})
-            await asyncio.sleep(0.3)  # until the lab has it in force; nothing else shows that
+            await in_force(cluster, node)
         case ("kubectl", "-n", namespace, "delete", "networkpolicy", name):
             await cluster.delete("NetworkPolicy", name, namespace)
         case ("netprobe", "debug", *_):
             pass
         case _:
             raise AssertionError(words)
+
+
+async def in_force(cluster: KubeCluster, changed: str) -> None:
+    """Wait until a lab enforces what was changed before: it starts no pod earlier."""
+    name, node = f"after-{changed}", "n2" if changed == "n1" else "n1"
+    spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+    metadata = {"name": name, "namespace": "default", "labels": {"after": changed}}
+    await cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    async with asyncio.timeout(READY_S):
+        while not _started(await cluster.get("Pod", name, "default")):  # noqa: ASYNC110 (an API, no event)
+            await asyncio.sleep(0.1)
+        await cluster.delete("Pod", name, "default")
+        while await cluster.find("Pod", "default", {"after": changed}):  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.1)
 
 
 async def leftovers(cluster: KubeCluster) -> list[str]:

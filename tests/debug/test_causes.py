@@ -15,6 +15,7 @@ from netprobe.debug import causes, debug_files
 from netprobe.lab import Lab
 from netprobe.run.target import ClusterChoice
 from tests.debug.faults import FOLDER, Given, ask_all, check, check_sentence, fault, request
+from tests.manifest_text import policy
 
 pytestmark = pytest.mark.lab
 
@@ -102,15 +103,10 @@ def test_a_cause_that_manifests_show(name: str) -> None:
     check(Given(answer, 0, "", ()), CAUSES[name])
 
 
-DNS_ONLY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: web, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: web}}
-  policyTypes: [Egress]
-  egress: [{ports: [{port: 53, protocol: UDP}, {port: 53}]}]
-"""
+DNS_ONLY = policy(
+    "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], "
+    "egress: [{ports: [{port: 53, protocol: UDP}, {port: 53}]}]}"
+)
 
 
 @pytest.mark.parametrize(
@@ -121,10 +117,10 @@ spec:
     ],
 )
 def test_the_rule_that_allows_dns_almost_allows_nothing_else(tmp_path: Path, port: str, cause: str) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(DNS_ONLY.replace("53", port))
+    path = tmp_path / "policy.yaml"
+    path.write_text(DNS_ONLY.replace("53", port))
     question = fault("egress-policy", "").question
-    answer = debug_files(request(ClusterChoice(), question), [str(FOLDER / "shop.yaml"), str(policy)])
+    answer = debug_files(request(ClusterChoice(), question), [str(FOLDER / "shop.yaml"), str(path)])
     assert next(name for name, _ in answer.causes) == cause
 
 

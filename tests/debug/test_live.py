@@ -136,7 +136,7 @@ def test_where_a_shadow_pod_would_disturb_an_ephemeral_container_asks(lab: Lab, 
 
 async def all_ended(cluster: KubeCluster, app: str) -> None:
     """Wait until all ephemeral containers of a pod of the shop have ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(faults.READY_S):
         while True:
             [pod] = await cluster.find("Pod", SHOP, {"app": app})
             if all("terminated" in one["state"] for one in pod["status"]["ephemeralContainerStatuses"]):
@@ -149,7 +149,7 @@ def test_every_ephemeral_container_ends_when_its_client_detaches(lab: Lab) -> No
         async with connect(str(lab.kubeconfig)) as cluster:
             [pod] = await cluster.find("Pod", SHOP, {"app": "web"})
             ref = PodRef(SHOP, pod["metadata"]["name"])
-            containers = EphemeralContainers(cluster, PodOptions(), ready_s=20)
+            containers = EphemeralContainers(cluster, PodOptions(), ready_s=faults.READY_S)
             for name in (f"cat-{number}" for number in range(8)):
                 await containers.add(ref, name, ["sh", "-c", "cat", "netprobe"])
                 async with containers.exec(ref.namespace, ref.name, name, ()) as execution:

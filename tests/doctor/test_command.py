@@ -56,14 +56,9 @@ def test_interrupted_it_leaves_nothing(dual: Lab) -> None:
         assert process.stderr is not None
         assert any("starting 4 pods" in line for line in process.stderr), "it ended before"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == 130
     assert left(dual) == []
-
-
-def test_options_that_contradict_each_other() -> None:
-    assert netprobe("doctor", "--lab", "x", "--kubeconfig", "y").status == 2
-    assert netprobe("doctor", "--kubeconfig", "y", "--lab-no-enforcement").status == 2
 
 
 LOCKDOWN = """

@@ -59,7 +59,7 @@ async def serving(handler: Handler, folder: Path) -> AsyncIterator[tuple[KubeClu
     host, port = runner.addresses[0][:2]
     try:
         kubeconfig = write_kubeconfig(folder / "kubeconfig", f"http://{host}:{port}")
-        async with connect(kubeconfig, request_timeout_s=2) as cluster:
+        async with connect(kubeconfig, request_timeout_s=60) as cluster:
             yield cluster, asked
     finally:
         await runner.cleanup()

@@ -46,7 +46,7 @@ def test_names_of_services_by_the_search_list(lab: Playground) -> None:
         assert found.split()[0] == vip, name
         assert found.split()[1].rstrip(".") == full, name
     assert resolved(lab, "other/far", "web.shop").split()[0] == vip
-    assert lab.probe("other/far", "web.shop", 8000) == OPEN
+    lab.eventually(lambda: lab.probe("other/far", "web.shop", 8000), OPEN)
     assert resolved(lab, "other/far", "away.shop").split()[0] == vip
     for name in ("web", "example.com", "203.0.113.77"):
         assert lab.sh("other/far", f"getent hosts {name}")[0] == 2, name
@@ -81,7 +81,7 @@ def test_an_egress_policy_that_forgets_dns(lab: Playground) -> None:
     lab.eventually(by_name, True)
     lab.apply(policy("forgot/p", None, policyTypes=["Egress"], egress=[to_web]))
     lab.eventually(by_name, False)
-    assert lab.probe("forgot/p", lab.vip("shop/web"), 8000) == OPEN
+    lab.eventually(lambda: lab.probe("forgot/p", lab.vip("shop/web"), 8000), OPEN)
     ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
     allow = policy("forgot/dns", None, policyTypes=["Egress"], egress=[{"to": [DNS_POD], "ports": ports}])
     lab.apply(allow)

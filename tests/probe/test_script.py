@@ -19,7 +19,10 @@ from netprobe.probe import netcat
 from netprobe.probe.netcat import AnswerLine, FirstLine, LastLine, Target
 from netprobe.probe.pace import CLUSTER, LAB, LAB_BULK, Method, Pace
 
-pytestmark = pytest.mark.skipif(shutil.which("nc") is None, reason="no nc on this machine")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("nc") is None, reason="no nc on this machine"),
+    pytest.mark.flaky(reruns=2),  # real connections within half a second, on a machine that may stall
+]
 HERE = "127.0.0.1"
 
 

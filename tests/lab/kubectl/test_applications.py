@@ -89,7 +89,7 @@ def test_custom_resources_need_their_definition(kubectl: Kubectl) -> None:
         done = kubectl.run("apply", "-f", definition)
         assert done.returncode == 0, done.stderr
         assert "does not use it" in done.stderr
-        kubectl("wait", "--for=condition=Established", "crd/things.example.org", "--timeout=10s")
+        kubectl("wait", "--for=condition=Established", "crd/things.example.org", "--timeout=60s")
         done = kubectl.run("apply", "-f", custom)
         assert (done.returncode, done.stdout.splitlines()[0]) == (0, "thing.example.org/odd created"), done
         assert "the lab stores this custom resource and does not use it" in done.stderr
