@@ -39,7 +39,7 @@ LONGEST = (
     "lab/test_launch.py",
     "lab/test_trace.py",
     "debug/test_live.py",
-    "report/graph/test_browser.py",
+    "report/test_in_browser.py",
     "run/test_in_place.py",
     "run/test_interrupted.py",
 )

@@ -15,12 +15,36 @@ def namespace(name: str, **labels: str) -> str:
     return f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {_flow(labels)}}}}}\n"
 
 
-def pod(name: str, *, namespace: str = "shop", ports: str = "[]", spec: str = "", **labels: str) -> str:
+def pod(
+    name: str,
+    *,
+    namespace: str = "shop",
+    ports: str = "[]",
+    spec: str = "",
+    addresses: str = "",
+    phase: str = "Running",
+    **labels: str,
+) -> str:
+    """A pod of one container; with `addresses`, such as "{ip: 10.0.0.1}", it has a status."""
+    more = f", {spec}" if spec else ""
+    status = f", status: {{phase: {phase}, podIPs: [{addresses}]}}" if addresses else ""
     return (
         f"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: {namespace}, "
         f"labels: {_flow(labels)}}}, "
-        f"spec: {{containers: [{{name: c, image: i, ports: {ports}}}]{', ' if spec else ''}{spec}}}}}\n"
+        f"spec: {{containers: [{{name: c, image: i, ports: {ports}}}]{more}}}{status}}}\n"
     )
+
+
+def workload(
+    kind: str, name: str, template: str, *, labels: str = "{}", ports: str = "[]", more: str = ""
+) -> str:
+    """What makes pods with the labels `template`; `more` is in front of its template."""
+    version = "batch/v1" if kind in {"Job", "CronJob"} else "apps/v1"
+    pod_spec = f"{{containers: [{{name: c, image: i, ports: {ports}}}]}}"
+    inner = f"template: {{metadata: {{labels: {template}}}, spec: {pod_spec}}}"
+    spec = f"{more}{inner}" if kind != "CronJob" else f"{more}jobTemplate: {{spec: {{{inner}}}}}"
+    metadata = f"{{name: {name}, namespace: shop, labels: {labels}}}"
+    return f"{{apiVersion: {version}, kind: {kind}, metadata: {metadata}, spec: {{{spec}}}}}\n"
 
 
 def service(spec: str, *, name: str = "a", namespace: str = "shop") -> str:

@@ -1,55 +1,23 @@
 """Manifests of a small shop, for tests of commands: who may connect to its database and to its carts?"""
 
-SHOP = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {team: a}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80, name: http}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: db, namespace: shop, labels: {app: db}}
-spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}, {containerPort: 53, protocol: UDP}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: cart-1, namespace: shop, labels: {app: cart}}
-spec: {containers: [{name: c, image: i, ports: [{containerPort: 8080}]}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.2}, {ip: "fd00::2"}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: cart-2, namespace: shop, labels: {app: cart}}
-spec: {containers: [{name: c, image: i}]}
-status: {phase: Running, podIPs: [{ip: 10.0.0.3}, {ip: "fd00::3"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: nothing, namespace: shop}
-spec: {selector: {app: nothing}, ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: db}}
-  ingress:
-    - {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: cart, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: cart}}
-  ingress:
-    - from: [{ipBlock: {cidr: 10.0.0.0/8}}]
-"""
+from tests.manifest_text import documents, namespace, pod, policy, service, workload
+
+SHOP = documents(
+    namespace("shop", team="a"),
+    workload(
+        "Deployment", "web", "{app: web}", ports="[{containerPort: 80, name: http}]", more="replicas: 2, "
+    ),
+    pod("db", ports="[{containerPort: 5432}, {containerPort: 53, protocol: UDP}]", app="db"),
+    pod("cart-1", ports="[{containerPort: 8080}]", addresses="{ip: 10.0.0.2}, {ip: 'fd00::2'}", app="cart"),
+    pod("cart-2", addresses="{ip: 10.0.0.3}, {ip: 'fd00::3'}", app="cart"),
+    service("selector: {app: nothing}, ports: [{port: 80}]", name="nothing"),
+    policy(
+        "{podSelector: {matchLabels: {app: db}}, "
+        "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]}",
+        name="db",
+    ),
+    policy(
+        "{podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}",
+        name="cart",
+    ),
+)

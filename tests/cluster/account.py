@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from netprobe.model.objects import Object
+from tests.run.netprobe import kubectl
 
 RBAC = Path(__file__).parents[2] / "manifests" / "rbac"
 
@@ -29,19 +29,6 @@ class Account:
     @property
     def name(self) -> str:
         return f"system:serviceaccount:{self.namespace}:netprobe"
-
-
-def kubectl(kubeconfig: str | Path, *arguments: str, stdin: str | None = None) -> str:
-    done = subprocess.run(
-        ["kubectl", "--kubeconfig", str(kubeconfig), *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, f"kubectl {arguments}: {done.stderr}"
-    return done.stdout
 
 
 def published(*files: str) -> list[Object]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.model.objects import Object
-from tests.cluster.account import kubectl
+from tests.run.netprobe import kubectl
 
 WORKLOADS = Path(__file__).with_name("workloads.yaml")
 

@@ -18,9 +18,8 @@ import pytest
 from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
 from netprobe.model.objects import Object
-from tests.cluster.account import kubectl
 from tests.cluster.webhook import Webhook, serving
-from tests.run.netprobe import netprobe
+from tests.run.netprobe import kubectl, netprobe
 
 SUITE = """
 apiVersion: netprobe/v1alpha1

@@ -15,11 +15,11 @@ from netprobe.debug import Answer
 from netprobe.kube import connect
 from netprobe.run.target import ClusterChoice
 from tests.cluster import real
-from tests.cluster.account import account, kubectl, published
+from tests.cluster.account import account, published
 from tests.cluster.test_permissions import workloads
 from tests.debug.faults import Given, answer, ask_all, check
 from tests.debug.test_causes import CAUSES, TOGETHER
-from tests.run.netprobe import netprobe
+from tests.run.netprobe import kubectl, netprobe
 
 __all__ = ["workloads"]  # a fixture
 

@@ -13,8 +13,8 @@ import yaml
 from netprobe.cli import main
 from netprobe.kube.client import KubeCluster
 from netprobe.probe.permission import FIXTURE
-from tests.cluster.account import account, kubectl, published
-from tests.run.netprobe import Ended, netprobe
+from tests.cluster.account import account, published
+from tests.run.netprobe import Ended, kubectl, netprobe
 
 
 def checks(ended: Ended) -> dict[str, dict[str, Any]]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.account import account, kubectl, published
+from tests.cluster.account import account, published
 from tests.cluster.neighbours import SUITE, Neighbours, neighbours, until
-from tests.run.netprobe import Ended, netprobe, started
+from tests.run.netprobe import Ended, kubectl, netprobe, started
 
 OURS = "namespaces,pods,jobs,networkpolicies,configmaps,leases,services,serviceaccounts"
 

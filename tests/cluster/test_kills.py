@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.account import kubectl
 from tests.cluster.neighbours import until
-from tests.run.netprobe import TWO_TIER, command, netprobe, started
+from tests.run.netprobe import TWO_TIER, command, kubectl, netprobe, started
 
 NOWHERE = """
 apiVersion: netprobe/v1alpha1

@@ -24,8 +24,8 @@ from netprobe.probe.permission import (
     Need,
     Permission,
 )
-from tests.cluster.account import Account, account, kubectl, published, without
-from tests.run.netprobe import EXAMPLES, Ended, netprobe
+from tests.cluster.account import Account, account, published, without
+from tests.run.netprobe import EXAMPLES, Ended, kubectl, netprobe
 from tests.run.requests import Request, requests
 
 __all__ = ["requests"]  # a fixture

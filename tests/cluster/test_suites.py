@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from netprobe.simulate import KUBE_NETWORK_POLICIES
-from tests.cluster.account import kubectl
 from tests.property.arena import Terms
 from tests.property.fuzz import enough, fuzz
 from tests.property.strategies import LAB
-from tests.run.netprobe import EXAMPLES, TWO_TIER, netprobe
+from tests.run.netprobe import EXAMPLES, TWO_TIER, kubectl, netprobe
 from tests.run.test_families_on_lab import check
 
 SUITES = sorted(EXAMPLES.glob("*/suite.yaml"))

@@ -12,8 +12,8 @@ from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.probe import PodOptions, guest_workbench
 from netprobe.probe.guest_workbench import Shadow
-from tests.cluster.account import kubectl
 from tests.cluster.neighbours import Neighbours, neighbours, until
+from tests.run.netprobe import kubectl
 
 CONTAINERS = "containers: [{name: main, image: 'docker.io/library/alpine:3.20', command: [sleep, '3600']}]"
 WORKLOAD = """

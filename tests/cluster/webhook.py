@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.account import kubectl
 from tests.cluster.real import TOOL, is_beside
+from tests.run.netprobe import kubectl
 
 _SERVER = """
 import base64, http.server, json, ssl, sys

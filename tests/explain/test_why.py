@@ -14,6 +14,7 @@ from netprobe.explain.why import blame
 from netprobe.model.flow import Flow, PodRef, ServiceRef, Via
 from netprobe.model.policy import Direction, Origin, Place, Policy, PolicyRef
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
+from tests.manifest_text import documents, policy
 from tests.scenarios import MANIFESTS
 
 A, B, POLICY = PodRef("x", "a"), PodRef("y", "b"), PolicyRef("y", "p")
@@ -107,17 +108,11 @@ topology:
 policies: [redis.yaml]
 expect: {default: deny, flows: [{from: shop/c, to: shop/redis, port: 80, verdict: allow}]}
 """
-OR_FOR_AND = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: redis, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: redis}}
-  ingress:
-    - from:
-        - namespaceSelector: {}
-        - podSelector: {matchLabels: {app: c}}
-"""
+OR_FOR_AND = policy(
+    "{podSelector: {matchLabels: {app: redis}}, "
+    "ingress: [{from: [{namespaceSelector: {}}, {podSelector: {matchLabels: {app: c}}}]}]}",
+    name="redis",
+)
 
 
 def test_a_change_that_resolves_all_flows_with_a_reason_is_shown_once(
@@ -132,19 +127,14 @@ def test_a_change_that_resolves_all_flows_with_a_reason_is_shown_once(
     assert shown.count("to be denied: make ingress[0].from[0] and [1] one peer in shop/redis") == 1
 
 
-TYPO = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: closed, namespace: shop}
-spec: {podSelector: {}, policyTypes: [Ingress]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: redis, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: redsi}}
-  ingress: [{from: [{podSelector: {matchLabels: {app: c}}}], ports: [{port: 80}]}]
-"""
+TYPO = documents(
+    policy("{podSelector: {}, policyTypes: [Ingress]}", name="closed"),
+    policy(
+        "{podSelector: {matchLabels: {app: redsi}}, "
+        "ingress: [{from: [{podSelector: {matchLabels: {app: c}}}], ports: [{port: 80}]}]}",
+        name="redis",
+    ),
+)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ def change(*new: Policy, old: tuple[Policy, ...] = (), declared: dict[Flow, Verd
     return impact(revise(state, Snapshot(Cluster(policies=new))), declared=declared)
 
 
-def output(found: Impact, *, reasons: bool = False) -> list[str]:
+def output(found: Impact) -> list[str]:
     """The bundles as "opens: from -> to ports (flows)"."""
     rows = []
     for one in found.bundles:
-        if one.change is FlowChange.REASON and not reasons:
+        if one.change is FlowChange.REASON:
             continue
         ports = "every" if one.ports is None else ",".join(str(number) for number, _ in one.ports)
         rows.append(f"{one.change.value}: {one.sources} -> {one.destinations} {ports} ({one.flows})")
@@ -71,22 +71,6 @@ def test_kinds_of_addresses_are_distinguished() -> None:
     assert output(found) == ["opens: rest of 203.0.113.0/24 -> shop/api (2 pods) every (4)"]
 
 
-def test_a_flow_that_stays_may_have_another_reason() -> None:
-    found = change(allow("too", API, PodPeer()), old=(allow("api", API, PodPeer()),))
-    assert output(found, reasons=True) == [
-        "reason: all 4 pods -> shop/api (2 pods) every (12)",
-        "reason: every address outside -> shop/api (2 pods) every (4)",
-    ]
-
-
-def test_who_isolates_is_the_reason_of_a_denial() -> None:
-    found = change(replace(DENY, ref=PolicyRef("shop", "too")), old=(DENY,))
-    assert output(found, reasons=True) == [
-        "reason: all 4 pods -> shop/* (3 pods) every (18)",
-        "reason: every address outside -> shop/* (3 pods) every (6)",
-    ]
-
-
 def test_the_declaration_is_held_against_the_change() -> None:
     web, pg = PodRef("shop", "web"), PodRef("data", "pg")
     replicas = [PodRef("shop", f"api-{number}") for number in (1, 2)]
@@ -114,33 +98,9 @@ def test_a_rule_that_no_declared_flow_needs_stays_if_it_allows_others() -> None:
     assert change(used, unused, declared=declared).unneeded == ()
 
 
-def test_no_change_is_one_sentence() -> None:
-    found = change(DENY, old=(DENY,))
-    assert "no flow opens, closes or is decided by other policies" in "".join(
-        IMPACT_FORMATS.render(found, "table")
-    )
-    assert found.exit_status == 0
-
-
 def test_markdown_cannot_be_broken_by_a_name() -> None:
     odd = replace(DENY, ref=PolicyRef("shop", "a|b<img>"))
     assert "a\\|b&lt;img&gt;" in "".join(IMPACT_FORMATS.render(change(odd), "markdown"))
-
-
-def test_a_pod_with_other_labels_is_held_by_other_policies() -> None:
-    """No policy changes: what isolates the pod does."""
-    web = PodRef("shop", "web")
-    deny = {
-        app: Policy(PolicyRef("shop", f"deny-{app}"), Subject(Selector.of({"app": app})), ingress=())
-        for app in ("web", "shop")
-    }
-    old = Snapshot(replace(WORLD, policies=tuple(deny.values())), ALL)
-    relabelled = replace(WORLD.pods[web], labels={"app": "shop"})
-    found = impact(revise(old, Snapshot(Cluster(pods={web: relabelled}))))
-    assert output(found, reasons=True) == [
-        "reason: all 4 pods -> shop/web every (6)",
-        "reason: every address outside -> shop/web every (2)",
-    ]
 
 
 def test_a_family_is_named_only_where_the_other_one_differs() -> None:

@@ -61,10 +61,3 @@ def test_when_to_try_again() -> None:
         error = errors.from_status(429, "", what="x", headers={"Retry-After": header})
         assert isinstance(error, ApiStatusError)
         assert error.retry_after_s == seconds
-
-
-def test_requests_in_words() -> None:
-    assert errors.of_request("GET", "pods", "x", "a") == "get pods/a in x"
-    assert errors.of_request("GET", "nodes", None, None) == "list nodes"
-    assert errors.of_request("PUT", "namespaces", None, "x") == "update namespaces/x"
-    assert errors.of_request("DELETE", "pods", "x", None) == "deletecollection pods in x"

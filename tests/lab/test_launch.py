@@ -290,8 +290,3 @@ def test_options_out_of_range_are_usage_errors() -> None:
         assert "\n" not in str(caught.value), options
     with pytest.raises(UsageError):
         lab.stop("../labs")
-
-
-def test_options_are_the_same_in_the_daemon() -> None:
-    options = LabOptions("x", 3, ("ipv6", "ipv4"), enforce=False, lag_s=0.25, deny_with="reject")
-    assert LabOptions.from_json(options.to_json()) == options

@@ -6,7 +6,7 @@ import pytest
 
 from netprobe.lint import Severity
 from tests.lint.helpers import found, linted
-from tests.manifest_text import calico, cluster, documents, namespace, pod, policy, service
+from tests.manifest_text import calico, cluster, documents, namespace, pod, policy, service, workload
 
 LETTERS = {"e": Severity.ERROR, "w": Severity.WARNING, "n": Severity.NOTE}
 NS = "kubernetes.io/metadata.name"
@@ -33,19 +33,12 @@ def block(cidr: str, port: int) -> str:
     return f"{{to: [{{ipBlock: {{cidr: {cidr}}}}}], ports: [{{port: {port}}}]}}"
 
 
-def job(ports: str = "[]") -> str:
-    template = (
-        f"{{metadata: {{labels: {{app: j}}}}, spec: {{containers: [{{name: c, image: i, ports: {ports}}}]}}}}"
-    )
-    metadata = "{name: j, namespace: shop}"
-    return f"{{apiVersion: batch/v1, kind: Job, metadata: {metadata}, spec: {{template: {template}}}}}\n"
-
-
 def everyone(action: str, ports: str = "") -> str:
     return f"ingress: [{{action: {action}, from: [{{namespaces: {{}}}}]{ports}}}]"
 
 
 A, B, TIER = "{matchLabels: {app: a}}", "{matchLabels: {app: b}}", "{matchLabels: {tier: t}}"
+JOB = workload("Job", "j", "{app: j}")
 POD_A, POD_B = pod("a", app="a"), pod("b", app="b")
 OTHER = namespace("other", team="x")
 TEAM = ingress(
@@ -157,8 +150,8 @@ ROWS: dict[str, list[tuple[str, str, list[str]]]] = {  # rule: the severities, w
         ("n", "open pods are not known", [ALLOW_A]),
         ("", "there are none", [ALLOW_A, POD_A]),
         ("w", "there is one", [ALLOW_A, POD_A, POD_B]),
-        ("", "nobody connects to a Job without ports", [ALLOW_A, POD_A, job()]),
-        ("w", "a Job with a port", [ALLOW_A, POD_A, job("[{containerPort: 80}]")]),
+        ("", "nobody connects to a Job without ports", [ALLOW_A, POD_A, JOB]),
+        ("w", "a Job with a port", [ALLOW_A, POD_A, JOB.replace("[]", "[{containerPort: 80}]")]),
         ("", "in kube-system", [
             policy(f"{{podSelector: {A}, ingress: [{{ports: [{{port: 80}}]}}]}}", namespace="kube-system"),
             pod("b", namespace="kube-system", app="b")]),

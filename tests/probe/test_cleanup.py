@@ -254,9 +254,3 @@ def test_a_record_that_cannot_be_read_proves_nothing(annotation: str | None) -> 
     held = lease.lease(Record("r1"))
     held["metadata"]["annotations"] = {RECORD: annotation} if annotation is not None else {}
     assert Record.read(held) is None
-
-
-def test_a_record_is_read_as_it_was_written() -> None:
-    record = Record("r1")
-    record.refs = {ObjectRef("Pod", "shop", "web"), ObjectRef("Namespace", None, "shop")}
-    assert Record.read(lease.lease(record)) == record

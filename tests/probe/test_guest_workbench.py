@@ -32,14 +32,6 @@ def hosting() -> FakeCluster:
     return cluster
 
 
-def test_only_labels_that_policies_look_at_are_copied_and_never_the_hash() -> None:
-    labels = {"app": "web", "team": "blue", "pod-template-hash": "abc", "tier": "x"}
-    assert guest_workbench.shadow_labels(labels, ["app", "tier", "absent", "pod-template-hash"]) == {
-        "app": "web",
-        "tier": "x",
-    }
-
-
 def test_a_shadow_pod_is_never_ready_owned_and_controlled_by_nobody() -> None:
     pod = guest_workbench.shadow_pod(SHADOW, "r1", PodOptions(), "uid-1")
     assert pod["spec"]["readinessGates"] == [{"conditionType": "netprobe.dev/never"}]

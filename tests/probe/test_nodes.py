@@ -78,9 +78,3 @@ def test_a_node_that_starts_is_waited_for(
 
     assert virtually(timed()) == (found, took_s)
     assert set(said) == ({"waiting for nodes that start: b"} if wait_s else set())
-
-
-def test_where_all_are_closed_those_are_taken() -> None:
-    closed = [NodeStatus.of(node(name, "True", "role/control-plane"), NOW) for name in "ab"]
-    assert chosen(closed, 1) == ("a",)
-    assert chosen([*closed, NodeStatus.of(node("c"), NOW)], 0) == ("c",)

@@ -75,21 +75,6 @@ def test_the_nc_that_can_serve_is_found(tmp_path: Path, programs: dict[str, str]
         assert "no BusyBox nc that can serve" in ended.stdout
 
 
-def test_options_reach_the_pod() -> None:
-    options = PodOptions(
-        image="mirror/alpine:3.20",
-        pull_secret="regcred",  # noqa: S106  a name, not a secret
-        node_selector={"pool": "test"},
-        tolerations=({"key": "gpu", "operator": "Exists"},),
-    )
-    spec = run_objects.pod(PodRef("x", "a"), "r1", options, node="n2")["spec"]
-    assert spec["containers"][0]["image"] == "mirror/alpine:3.20"
-    assert spec["imagePullSecrets"] == [{"name": "regcred"}]
-    assert spec["nodeSelector"] == {"pool": "test"}
-    assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
-    assert spec["nodeName"] == "n2"
-
-
 def test_a_namespace_keeps_its_labels_and_not_the_one_that_the_server_sets() -> None:
     made = run_objects.namespace("shop", "r1", {"tier": "a", NAME_LABEL: "shop"})
     assert made["metadata"]["labels"] == {"tier": "a", run_objects.RUN: "r1"}

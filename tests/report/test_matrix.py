@@ -13,7 +13,6 @@ from netprobe.model.verdict import Decision, Verdict
 from netprobe.report.alike import alike
 from netprobe.report.style import Style
 from netprobe.report.table import matrix_lines
-from tests.report.samples import every_status
 
 ALLOW, DENY = Decision(Verdict.ALLOW), Decision(Verdict.DENY)
 
@@ -45,15 +44,6 @@ def test_each_column_has_its_name_and_the_pods_their_order() -> None:
         "n/a  .   .",
         "n/c  . .",
     ]
-
-
-def test_ports_are_side_by_side_and_what_is_not_as_expected_is_marked() -> None:
-    lines = list(matrix_lines(tuple(every_status()), Style(colour=True)))
-    at = {line.strip("| "): line.rindex("| ") for line in lines if "| " in line}
-    assert at["frontend/web 80"] + 3 == at["frontend/web 8080 IPv4"] == at["frontend/web 8080 IPv6"] - 3
-    (api,) = (line for line in lines if line.startswith("backend/api "))
-    assert "\x1b[1;31mX!\x1b[0m" in api
-    assert "\x1b[33m?!\x1b[0m" in api
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

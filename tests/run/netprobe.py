@@ -73,16 +73,16 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def kubectl(kubeconfig: str, *arguments: str, stdin: str | None = None) -> str:
+def kubectl(kubeconfig: str | Path, *arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run(
-        ["kubectl", "--kubeconfig", kubeconfig, *arguments],
+        ["kubectl", "--kubeconfig", str(kubeconfig), *arguments],
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"kubectl {arguments}: {done.stderr}"
     return done.stdout
 
 

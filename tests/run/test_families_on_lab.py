@@ -8,6 +8,7 @@ import pytest
 
 from netprobe.errors import LabError
 from netprobe.lab import LabOptions, start
+from tests.manifest_text import documents, policy
 from tests.run.netprobe import netprobe
 
 SUITE = """
@@ -26,31 +27,24 @@ topology:
 policies: [policies.yaml]
 expect: {default: allow}
 """
-POLICIES = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: four, namespace: families-x}
-spec:
-  podSelector: {matchLabels: {app: four}}
-  ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: six, namespace: families-x}
-spec:
-  podSelector: {matchLabels: {app: six}}
-  ingress: [{from: [{ipBlock: {cidr: "::/0"}}]}]
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: both, namespace: families-y}
-spec:
-  podSelector: {matchLabels: {app: both}}
-  ingress:
-    - from:
-        - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: families-x}}
-          podSelector: {matchLabels: {app: four}}
-"""
+FROM_FOUR = (
+    "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: families-x}}, "
+    "podSelector: {matchLabels: {app: four}}}"
+)
+POLICIES = documents(
+    *(
+        policy(
+            f"{{podSelector: {{matchLabels: {{app: {name}}}}}, ingress: [{{from: [{peer}]}}]}}",
+            name=name,
+            namespace=namespace,
+        )
+        for name, namespace, peer in (
+            ("four", "families-x", "{ipBlock: {cidr: 0.0.0.0/0}}"),
+            ("six", "families-x", "{ipBlock: {cidr: '::/0'}}"),
+            ("both", "families-y", FROM_FOUR),
+        )
+    )
+)
 SEEN = {  # source, destination, family (None: both alike) -> what passes
     ("families-x/six", "families-x/four", 4): "allow",
     ("families-x/six", "families-x/four", 6): "deny",

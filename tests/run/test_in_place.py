@@ -11,6 +11,7 @@ import pytest
 
 from netprobe.lab import Lab
 from tests.cluster.neighbours import SUITE, WORKLOADS
+from tests.manifest_text import policy
 from tests.run.netprobe import ROOT, kubectl, netprobe, objects
 
 pytestmark = pytest.mark.lab
@@ -28,8 +29,8 @@ def inhabited(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
     kubeconfig = str(lab.kubeconfig)
     kubectl(kubeconfig, "apply", "-f", str(path))
     for where, what in (("place-shop", "deployment/web"), ("place-shop", "deployment/batch")):
-        kubectl(kubeconfig, "-n", where, "rollout", "status", what, "--timeout=30s")
-    kubectl(kubeconfig, "-n", "place-data", "rollout", "status", "sts/db", "--timeout=30s")
+        kubectl(kubeconfig, "-n", where, "rollout", "status", what, "--timeout=120s")
+    kubectl(kubeconfig, "-n", "place-data", "rollout", "status", "sts/db", "--timeout=120s")
     yield lab
     kubectl(kubeconfig, "delete", "namespace", "place-shop", "place-data")
 
@@ -55,18 +56,18 @@ def test_real_pods_are_probed_and_everything_is_as_it_was(inhabited: Lab, suite:
 
 
 def test_a_policy_is_tried_before_it_is_applied(inhabited: Lab, tmp_path: Path) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text("""
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: close, namespace: place-shop}
-spec:
-  podSelector: {matchLabels: {app: batch}}
-  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: place-data}}}]}]
-""")
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        policy(
+            "{podSelector: {matchLabels: {app: batch}}, ingress: [{from: "
+            "[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: place-data}}}]}]}",
+            name="close",
+            namespace="place-shop",
+        )
+    )
     before = objects(inhabited)
     options = ("--in-place", "--shadow-namespace", "--lab", inhabited.name, "-o", "json")
-    ended = netprobe("run", "-f", policy, *options)
+    ended = netprobe("run", "-f", path, *options)
     assert ended.status == 0, ended.err or ended.out
     assert objects(inhabited) == before
     closed = [
@@ -85,21 +86,21 @@ def test_if_an_address_block_distinguishes_them_the_shadow_pod_does_not_substitu
 ) -> None:
     kubeconfig = str(inhabited.kubeconfig)
     where = ("get", "pods", "-n", "place-shop", "-l", "app=batch", "-o", "jsonpath={.items[0].status.podIP}")
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(f"""
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {{name: one-address, namespace: place-data}}
-spec:
-  podSelector: {{matchLabels: {{app: db}}}}
-  ingress: [{{from: [{{ipBlock: {{cidr: {kubectl(kubeconfig, *where)}/32}}}}]}}]
-""")
+    path, address = tmp_path / "policy.yaml", kubectl(kubeconfig, *where)
+    path.write_text(
+        policy(
+            "{podSelector: {matchLabels: {app: db}}, "
+            f"ingress: [{{from: [{{ipBlock: {{cidr: {address}/32}}}}]}}]}}",
+            name="one-address",
+            namespace="place-data",
+        )
+    )
     suite.write_text(suite.read_text().replace("verdict: deny", "verdict: allow"))
-    kubectl(kubeconfig, "apply", "-f", str(policy))
+    kubectl(kubeconfig, "apply", "-f", str(path))
     try:
         ended = netprobe("run", suite, "--in-place", "--lab", inhabited.name, "-o", "json")
     finally:
-        kubectl(kubeconfig, "delete", "-f", str(policy))
+        kubectl(kubeconfig, "delete", "-f", str(path))
     rows = [row for row in ended.report["flows"] if row["from"].startswith("place-shop/batch")]
     assert rows
     for row in rows:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.lab import Lab
+from tests.manifest_text import policy
 from tests.run.netprobe import TWO_TIER, netprobe
 
 RELABELLED = """
@@ -28,14 +29,11 @@ steps:
     expect:
       flows: [{from: shop/client, to: shop/server, port: 80, verdict: allow}]
 """
-POLICY = """
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: friends, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: server}}
-  ingress: [{from: [{podSelector: {matchLabels: {app: friend}}}]}]
-"""
+POLICY = policy(
+    "{podSelector: {matchLabels: {app: server}}, "
+    "ingress: [{from: [{podSelector: {matchLabels: {app: friend}}}]}]}",
+    name="friends",
+)
 
 
 @pytest.mark.lab

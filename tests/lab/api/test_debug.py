@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from tests.lab.api.conftest import Api
-from tests.lab.api.test_exec import collect
 
 PODS = "/api/v1/namespaces/{namespace}/pods"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -18,26 +17,6 @@ async def add(api: Api, *containers: dict[str, Any], status: int = 200) -> dict[
     got, answer = await api.ask("PATCH", f"{PODS}/p/ephemeralcontainers", patch, kind=STRATEGIC)
     assert got == status, answer
     return answer
-
-
-async def test_an_added_container_runs_its_command_for_the_client_that_attaches(pod: Api) -> None:
-    added = await add(pod, SHELL)
-    [status] = added["status"]["ephemeralContainerStatuses"]
-    assert (status["name"], list(status["state"])) == ("shell", ["running"])
-    asked = {"container": "shell", "stdin": "true", "stdout": "true", "stderr": "true"}
-    async with pod.session.ws_connect(
-        pod.path(f"{PODS}/p/attach"), protocols=("v5.channel.k8s.io",), params=asked
-    ) as socket:
-        out, _, _ = await collect(socket)
-    assert out == b"debugged\n"
-    ended = await pod.until(
-        f"{PODS}/p", lambda p: "terminated" in p["status"]["ephemeralContainerStatuses"][0]["state"]
-    )
-    assert ended["status"]["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
-    assert ended["status"]["phase"] == "Running", "the pod still runs"
-    for what in ("attach", "exec"):
-        refusal = await pod.fails("GET", f"{PODS}/p/{what}", container="shell", command="true")
-        assert refusal["message"] == "container shell of pod p has ended"
 
 
 CANNOT: list[tuple[dict[str, Any], str]] = [

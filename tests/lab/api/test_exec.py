@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
@@ -26,29 +24,6 @@ async def executing(
     async with api.session.ws_connect(api.path(EXEC), protocols=(protocol,), params=asked) as socket:
         assert socket.protocol == protocol
         yield socket
-
-
-async def collect(socket: aiohttp.ClientWebSocketResponse) -> tuple[bytes, bytes, Any]:
-    """Standard output, standard error and the status, until the server closes."""
-    texts = {channels.STDOUT: b"", channels.STDERR: b"", channels.ERROR: b""}
-    async with asyncio.timeout(60):
-        async for message in socket:
-            texts[message.data[0]] += message.data[1:]
-    return texts[channels.STDOUT], texts[channels.STDERR], json.loads(texts[channels.ERROR])
-
-
-@pytest.mark.parametrize("protocol", [channels.V4, channels.V5])
-async def test_output_and_status(pod: Api, protocol: str) -> None:
-    async with executing(pod, "sh", "-c", "echo out; echo err >&2", protocol=protocol) as socket:
-        assert await collect(socket) == (b"out\n", b"err\n", {"metadata": {}, "status": "Success"})
-
-
-async def test_input_and_its_end(pod: Api) -> None:
-    async with executing(pod, "cat", protocol=channels.V5, stdin="true") as socket:
-        for chunk in (b"one ", b"two"):
-            await socket.send_bytes(bytes([channels.STDIN]) + chunk)
-        await socket.send_bytes(bytes([channels.CLOSE, channels.STDIN]))
-        assert await collect(socket) == (b"one two", b"", {"metadata": {}, "status": "Success"})
 
 
 async def test_a_client_that_goes_ends_the_command(pod: Api) -> None:

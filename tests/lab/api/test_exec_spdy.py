@@ -36,9 +36,6 @@ class Exchange:
             number = self._streams[kind] = 2 * len(self._streams) + 1
             self._writer.write(self._client.opens(number, {"streamtype": kind}))
 
-    def send(self, kind: str, data: bytes, *, last: bool = False) -> None:
-        self._writer.write(spdy.data(self._streams[kind], data, last=last))
-
     async def finished(self, kind: str) -> bytes:
         """All that a stream carries, once the server has finished it."""
         stream = self._streams[kind]
@@ -46,13 +43,6 @@ class Exchange:
             while stream not in self._finished:
                 await self._receive()
         return self._received.get(stream, b"")
-
-    async def output(self) -> bytes:
-        """What comes first on any stream."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not self._received:
-                await self._receive()
-        return next(iter(self._received.values()))
 
     async def _receive(self) -> None:
         data = await self._reader.read(65536)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from netprobe.lab.fabric.state import NetworkState
-from netprobe.model.labels import labels_of_namespace, labels_of_pod
 from netprobe.model.objects import Object
 from tests.lab.api.conftest import Api
 
@@ -56,34 +55,6 @@ async def test_policies_apply_before_a_pod_starts(api: Api) -> None:
     assert sum(kind == "enforce" for kind, _ in api.fabric.events[before:]) < len(names), (
         "changes are not coalesced"
     )
-
-
-async def test_policies_see_labels_at_once(api: Api) -> None:
-    await api.pod("p", labels={"app": "x"})
-    await api.ready("p")
-    for path, labels in (("/api/v1/namespaces/{namespace}", {"tier": "b"}), (f"{PODS}/p", {"app": "y"})):
-        await api.ok("PATCH", path, {"metadata": {"labels": labels}}, kind=MERGE)
-    policy = {"metadata": {"name": "deny"}, "spec": {}}
-    await api.ok("POST", "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies", policy)
-    await api.enforced(lambda state: any(one.policy.ref.namespace == api.namespace for one in state.policies))
-    state = api.fabric.state
-    assert state.namespaces[api.namespace] == labels_of_namespace(api.namespace, {"tier": "b"})
-    member = state.members[api.ref("p")]
-    assert member.labels == labels_of_pod(api.namespace, "default", {"app": "y"})
-    assert [(port.number, port.name) for port in member.ports] == [(80, "http")]
-
-
-async def test_a_readiness_gate_counts(api: Api) -> None:
-    kind = "netprobe.dev/never"
-    await api.pod("p", {"readinessGates": [{"conditionType": kind}]})
-    pod = await api.until(f"{PODS}/p", lambda pod: pod["status"]["phase"] == "Running")
-    ready = next(c for c in pod["status"]["conditions"] if c["type"] == "Ready")
-    assert (ready["status"], ready["reason"]) == ("False", "ReadinessGatesNotReady")
-    assert pod["status"]["podIP"]
-    gate = {"status": {"conditions": [{"type": kind, "status": "True"}]}}
-    strategic = "application/strategic-merge-patch+json"
-    await api.ok("PATCH", f"{PODS}/p/status", gate, kind=strategic)
-    await api.ready("p")
 
 
 async def test_an_annotation_makes_a_pod_not_ready(api: Api) -> None:

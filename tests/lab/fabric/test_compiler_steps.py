@@ -108,13 +108,3 @@ def test_what_a_change_does_not_touch_is_the_very_same_object() -> None:
     assert all(before.chains[name][:1] == after.chains[name][:1] for name in after.chains)
     for query, pods in first.selection.answers.items():
         assert (second.selection.pods(query) is pods) == (query.namespace == "y"), query
-
-
-def test_a_pod_that_comes_or_goes_changes_the_set_of_its_port_name() -> None:
-    policies = installed([policy("x/p", {"ingress": [{"ports": [{"port": "http"}]}]})])
-    all_of_them = {ref: MEMBERS[ref, None, 80] for ref in REFS}
-    fewer = {ref: member for ref, member in all_of_them.items() if ref != REFS[0]}
-    for before, after in ((fewer, all_of_them), (all_of_them, fewer)):
-        first = Compiler(NetworkState({}, before, policies))
-        second = Compiler(NetworkState({}, after, policies), before=first)
-        assert len(second.node(LINKS).sets["port4/tcp/http"].elements) == len(after)

@@ -14,17 +14,6 @@ from tests.lab.fabric.probing import OPEN, REFUSED, SILENT, World, policy
 DENY_ALL = {"policyTypes": ["Ingress", "Egress"]}
 
 
-@in_a_lab(nodes=3)
-async def test_pods_reach_one_another_across_nodes(network: LabNetwork) -> None:
-    world = World(network)
-    for number in range(6):
-        await world.add(f"x/p{number}", {}, "80", "53/UDP", node=f"n{number % 3 + 1}")
-    names = [str(ref) for ref in world.members]
-    for port, protocol in ((80, "TCP"), (53, "UDP")):
-        row = await world.row((a, b, port, protocol, 4) for a in names for b in names)
-        assert set(row.split()) == {"."}
-
-
 @in_a_lab(nodes=2, deny_with="reject")
 async def test_a_node_reaches_its_own_pods_and_no_isolated_ones_elsewhere(network: LabNetwork) -> None:
     world = World(network)

@@ -113,13 +113,6 @@ def test_a_node_loads_what_its_own_pods_need() -> None:
     }
 
 
-def test_a_named_port_is_that_of_its_protocol_alone() -> None:
-    one = state(policy("shop/p", {"ingress": [{"ports": [{"port": "both", "protocol": "UDP"}]}]}))
-    both = replace(one.members[WEB], ports=ports("both=80", "both=5000/UDP"))
-    compiled = Compiler(replace(one, members={**one.members, WEB: both})).node(LINKS)
-    assert compiled.sets["port4/udp/both"].elements == {"10.244.1.1 . 5000"}
-
-
 def test_the_addresses_of_nodes_by_family() -> None:
     nodes = tuple(Node(n, {}, tuple(map(ip_address, a))) for n, a in (("n1", ["192.0.2.1", "fd00::1"]),))
     peer = Rule((NodePeer(),))
