@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import replace
 
-from netprobe.lab.fabric import world
+from netprobe.lab.fabric import spawner
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.ruleset import Compiler
 from netprobe.lab.fabric.spawner import Spawner
@@ -145,7 +145,7 @@ def inside(pods: int) -> int:
         print(json.dumps(asyncio.run(measure(spawner, pods))), flush=True)
         return 0
 
-    pid, proceed = world.enter(daemon, lambda text: print(text, file=sys.stderr))
+    pid, proceed = spawner.enter(daemon, lambda text: print(text, file=sys.stderr))
     proceed()
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 

@@ -1,7 +1,7 @@
 """The process of a lab: `python -m netprobe.lab.daemon`, started by `launch`.
 
 It reads the options, creates the lab's folder, opens the API's socket in the machine's own network, enters
-new namespaces (fabric/world.py), starts the network and the API, reports that on standard output, and runs
+new namespaces (fabric/spawner.py), starts the network and the API, reports that on standard output, and runs
 until SIGTERM. An ephemeral lab also ends when its standard input is closed, however its parent ends.
 
 Modules are imported late on purpose: PID 1 is forked from here and should stay small.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netprobe.errors import LabError, NetprobeError
-from netprobe.lab.fabric import kernel, world
+from netprobe.lab.fabric import kernel, spawner
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.home import PROCESS, READY, Home
 from netprobe.lab.options import LabOptions
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     kernel.leave_keyring()
     home = Home.named(options.name)
     try:
-        world.require_tools()
+        spawner.require_tools()
         home.create(options, os.getpid())
     except NetprobeError as error:
         say(str(error))
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             home.remove()
             return status
 
-        pid, proceed = world.enter(run, say)
+        pid, proceed = spawner.enter(run, say)
         home.claim(pid)
     except (LabError, OSError) as error:
         home.remove()

@@ -19,10 +19,10 @@ from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
 from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
-from netprobe.lab.enforcer import OUTSIDE, StatePusher
 from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.state import Fabric, LabNode, PolicyPod
 from netprobe.lab.placement import HostPorts
+from netprobe.lab.state_pusher import OUTSIDE, StatePusher
 from netprobe.model.flow import Address, PodRef
 from netprobe.model.labels import labels_of_pod
 from netprobe.model.objects import Object

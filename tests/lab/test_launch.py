@@ -19,7 +19,7 @@ import yaml
 
 from netprobe import lab
 from netprobe.errors import LabError, UsageError
-from netprobe.lab.fabric import sandbox, world
+from netprobe.lab.fabric import sandbox, spawner
 from netprobe.lab.home import Home, Identity
 from netprobe.lab.options import LabOptions
 from tests.lab import rootless
@@ -271,7 +271,7 @@ def test_missing_programs_are_named_together(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "sleep").symlink_to("/bin/sleep")
     monkeypatch.setattr(sandbox, "PATH", str(tmp_path))
     with pytest.raises(LabError, match=r"`nft` \(Debian package nftables\) and `nc` \(Debian package netcat"):
-        world.require_tools()
+        spawner.require_tools()
 
 
 BAD_OPTIONS: list[dict[str, Any]] = [

@@ -10,8 +10,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from netprobe.lab.api.admission.definitions import policy_definition
-from netprobe.lab.api.admission.services import SERVICE_NETWORKS, families
+from netprobe.lab.api.admission import policy_definition
+from netprobe.lab.api.defaults import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.resources import (
@@ -119,10 +119,7 @@ def _node(node: LabNode, number: int) -> Object:
         "lastTransitionTime": time,
     }
     size = {"cpu": "8", "memory": "16Gi", "pods": "1000"}
-    blocks = [
-        f"10.244.{number}.0/24" if address.version == 4 else f"fd00:10:244:{number:x}::/64"
-        for address in node.addresses
-    ]
+    blocks = [addresses.block(number, address.version) for address in node.addresses]
     return {
         "apiVersion": "v1",
         "kind": "Node",

@@ -21,8 +21,8 @@ from aiohttp import hdrs, web
 from netprobe.errors import LabError
 from netprobe.lab import podstatus
 from netprobe.lab.api import channels, patch, requests
-from netprobe.lab.api.admission.workloads import check_name
 from netprobe.lab.api.channels import Channels
+from netprobe.lab.api.defaults import check_name
 from netprobe.lab.api.operations import Operations, lab_itself, now
 from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import PODS

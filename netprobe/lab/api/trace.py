@@ -17,9 +17,9 @@ from netprobe.errors import LabError
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.resources import NODES, PODS, SERVICES
 from netprobe.lab.api.status import ApiError, bad_request
-from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.fabric.addresses import SERVICE_NETWORKS
 from netprobe.lab.fabric.state import Fabric
+from netprobe.lab.state_pusher import OUTSIDE
 from netprobe.lab.trace import RuleCounts, TraceStep, UnclearError, parse_target
 from netprobe.model.flow import PodRef, ServiceRef
 from netprobe.model.objects import Object

@@ -11,8 +11,8 @@ from netprobe.lab.api.operations import Deletion, lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, PODS, SERVICES
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
-from netprobe.lab.enforcer import OUTSIDE
 from netprobe.lab.podstatus import is_ready
+from netprobe.lab.state_pusher import OUTSIDE
 from netprobe.model.objects import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -21,12 +21,10 @@ from typing import TYPE_CHECKING, TypeVar
 from netprobe.errors import LabError
 from netprobe.lab.fabric import addresses as plan
 from netprobe.lab.fabric import faults, kernel, plumbing, services
-from netprobe.lab.fabric.enforcer import Enforcer
+from netprobe.lab.fabric.enforcer import Enforcer, Loader, read_rules
 from netprobe.lab.fabric.listeners import Listeners
-from netprobe.lab.fabric.loader import Loader, read_rules
-from netprobe.lab.fabric.process import LabProcess
+from netprobe.lab.fabric.process import LabProcess, Sandbox
 from netprobe.lab.fabric.ruleset import POLICIES
-from netprobe.lab.fabric.sandboxes import Sandbox
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.fabric.state import CountedRule, LabNode, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import NftTable

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from netprobe.errors import LabError
-from netprobe.lab.fabric import world
+from netprobe.lab.fabric import spawner
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.spawner import Spawner
 from netprobe.lab.options import LabOptions
@@ -132,8 +132,8 @@ def _answer(spawner: Spawner, module: str, function: str, options: str) -> dict[
 
 def main() -> int:
     try:
-        world.require_tools()
-        pid, proceed = world.enter(_serve, lambda text: print(text, file=sys.stderr))  # noqa: T201
+        spawner.require_tools()
+        pid, proceed = spawner.enter(_serve, lambda text: print(text, file=sys.stderr))  # noqa: T201
     except LabError as error:
         print(json.dumps({"impossible": str(error)}), flush=True)  # noqa: T201
         return 1

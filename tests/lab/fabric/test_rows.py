@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from netprobe.lab.api.admission.definitions import serve_custom_kinds
+from netprobe.lab.api.admission import serve_custom_kinds
 from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations, Writer
 from netprobe.lab.api.resources import PODS
 from netprobe.lab.api.server import Loop
 from netprobe.lab.api.store import ObjectKey, Store
-from netprobe.lab.enforcer import OUTSIDE as OUT
-from netprobe.lab.enforcer import StatePusher
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.state import InstalledPolicy
 from netprobe.lab.kubelet import ADDRESS, Kubelet
+from netprobe.lab.state_pusher import OUTSIDE as OUT
+from netprobe.lab.state_pusher import StatePusher
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from tests.lab.fabric.inside import in_a_lab
