@@ -216,15 +216,19 @@ def one_family(view: View) -> Iterator[Finding]:
         +     - to: [{ipBlock: {cidr: 0.0.0.0/0}}, {ipBlock: {cidr: "::/0"}}]
                 ports: [{port: 443}]
     """
-    for located, index, block in view.all_peers(IPBlock):
+    pods = view.cluster.pods.values()
+    dual = {pod.ref for pod in pods if {each.version for each in pod.addresses} == {4, 6}}
+    for located, index, block in view.all_peers(IPBlock) if dual else ():
         policy = located.policy
         if block.cidr not in EVERY_ADDRESS.values():
             continue
         missing = EVERY_ADDRESS[10 - block.cidr.version]
-        both = [pod for pod in view.subjects(policy) if {each.version for each in pod.addresses} == {4, 6}]
+        both = [pod for pod in view.subjects(policy) if pod.ref in dual]
+        if not both:
+            continue
         wanted = Rule((IPBlock(missing),), located.rule.ports)
         around = view.rules_beside(policy, located.direction)
-        if both and not rule_within(wanted, around, policy.ref.namespace):
+        if not rule_within(wanted, around, policy.ref.namespace):
             yield Finding.about(
                 policy,
                 f"{located.peer_path(index)}.ipBlock.cidr",

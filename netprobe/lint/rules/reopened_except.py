@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 
 from netprobe.lint.cover import peer_within, ports_within
 from netprobe.lint.located import LocatedRule
@@ -49,10 +50,20 @@ def reopened_except(view: View) -> Iterator[Finding]:
     for located in view.rules:
         if any(isinstance(peer, AnyPeer | IPBlock) for peer in located.rule.peers):
             opening[located.policy.ref.namespace, located.direction].append(located)
+
+    @cache
+    def allowing(namespace: str, direction: Direction, network: Network) -> list[LocatedRule]:
+        """The rules that allow a network on some port."""
+        return [
+            each
+            for each in opening[namespace, direction]
+            if any(peer_within(IPBlock(network), peer, "") for peer in each.rule.peers)
+        ]
+
     for located, index, block in view.all_peers(IPBlock):
-        others = opening[located.policy.ref.namespace, located.direction]
         for number, network in enumerate(block.excluded):
-            other = next((each for each in others if _opens(view, each, located, network)), None)
+            others = allowing(located.policy.ref.namespace, located.direction, network)
+            other = next((each for each in others if _covers(view, each, located)), None)
             if other is not None:
                 yield Finding.about(
                     located.policy,
@@ -63,11 +74,10 @@ def reopened_except(view: View) -> Iterator[Finding]:
                 )
 
 
-def _opens(view: View, other: LocatedRule, located: LocatedRule, network: Network) -> bool:
-    """Whether another rule allows a network on the ports of a rule, for all of its pods."""
+def _covers(view: View, other: LocatedRule, located: LocatedRule) -> bool:
+    """Whether another rule is for all pods of a rule, on all of its ports."""
     return (
-        other != located
-        and any(peer_within(IPBlock(network), peer, "") for peer in other.rule.peers)
-        and ports_within(located.rule.ports, other.rule.ports)
+        other is not located
         and view.selects_all_of(other.policy, located.policy)
+        and ports_within(located.rule.ports, other.rule.ports)
     )
