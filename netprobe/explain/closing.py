@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TypeAlias
 
-from netprobe.explain.explanation import FlowSide, Item, PolicyView, Role, RuleView, SideView
+from netprobe.explain.explanation import FlowSide, Item, PolicyView, Role, RuleView, SideView, TierView
 from netprobe.explain.option import (
     ISOLATING,
     MOST,
@@ -59,8 +59,11 @@ class Closer(OptionMaker):
         """The options for each reason; the side closes with one of each. [] if nothing closes it."""
         tier = self.side.deciding
         if tier is None:
-            isolating = list(self._isolate())
-            return [isolating] if isolating else []
+            options = [
+                *self._isolate(),
+                *(option for each in self.side.tiers for option in self._passing(each)),
+            ]
+            return [options] if options else []
         allowing = [
             (view, rule) for view in tier.policies for rule in view.rules if rule.role is Role.DECIDES
         ]
@@ -77,6 +80,14 @@ class Closer(OptionMaker):
                 ]
             ]
         return [self._stopping(*each) for each in allowing]
+
+    def _passing(self, tier: TierView) -> Iterator[Option]:
+        """A rule or a policy that denies, in a tier that passes the flow on."""
+        rules = ((view, rule) for view in tier.policies for rule in view.rules if rule.role is Role.PASSES)
+        view, rule = next(rules, (tier.policies[-1], None))
+        if view.policy.kind != NETWORK_POLICY:
+            yield from self.insert(self.policy_of(view), rule, Action.DENY)
+            yield from self.policy_before(self.policy_of(view), Action.DENY)
 
     def _stopping(self, view: PolicyView, rule: RuleView) -> list[Option]:
         """The options that stop one rule of a NetworkPolicy, the likeliest first."""

@@ -173,6 +173,20 @@ def test_what_opens(policies: str, closed: list[PodRef], expected: str | None, t
             "that selects pods app=cart of shop and denies " + FROM_WEB,
             id="a policy of Calico allows",
         ),
+        pytest.param(
+            TIER.replace("100", "100, defaultAction: Pass")
+            + gnp("platform.cart", 10, DENY_WEB.replace("web", "wep"), "app == 'cart'"),
+            [],
+            f"add a rule to platform.cart that denies {FROM_WEB}",
+            id="no rule matches, and the tier passes the flow on",
+        ),
+        pytest.param(
+            TIER + gnp("platform.all", 10, DENY_WEB.replace("web", "wep") + ", {action: Pass}"),
+            [DB],
+            "add a GlobalNetworkPolicy before platform.all (tier platform, order 9) "
+            "that selects pods app=cart of shop and denies " + FROM_WEB,
+            id="a rule passes the flow on",
+        ),
     ],
 )
 def test_what_closes(policies: str, open_: list[PodRef], expected: str, tmp_path: Path) -> None:
