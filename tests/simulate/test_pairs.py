@@ -16,6 +16,7 @@ from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
 from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import CHOSEN_LATER, Selector
 from netprobe.model.policy import (
+    Action,
     IPBlock,
     NamedPort,
     Peer,
@@ -133,9 +134,15 @@ def with_client_ports(of: Cluster) -> Cluster:
     return replace(of, policies=(*of.policies, *policies))
 
 
+def with_denied_client_ports(of: Cluster) -> Cluster:
+    """The cluster with an egress rule that may deny what the next one allows; no ingress rule is open."""
+    rules = (Rule(action=Action.DENY, source_ports=(PortRange(TCP, 40000, 50000),)), Rule())
+    return replace(of, policies=(*of.policies, Policy(PolicyRef("x", "may-deny"), egress=rules)))
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("ports", [(), ((80, TCP), (53, UDP))], ids=["declared ports", "ports asked for"])
-@pytest.mark.parametrize("changed", [replace, with_hashes, with_client_ports])
+@pytest.mark.parametrize("changed", [replace, with_hashes, with_client_ports, with_denied_client_ports])
 def test_the_overview_counts_the_decisions(
     seed: int, ports: tuple[tuple[int, Protocol], ...], changed: Callable[[Cluster], Cluster]
 ) -> None:
