@@ -59,7 +59,7 @@ def cluster(seed: int, pods: int = 9) -> Cluster:
         pod(i, random.choice(names), dual=random.random() < 0.5, host=i == 7, ports=random.randint(0, 2))
         for i in range(pods)
     ]
-    made[::3] = [replace(each, addresses=each.addresses[-1:]) for each in made[::3]]
+    made[::4] = [replace(each, addresses=each.addresses[-1:]) for each in made[::4]]
     peers: list[Peer] = [
         PodPeer(Selector.of({"app": "a"})),
         PodPeer(Selector.of({"app": "b"}), Selector.of({"team": "y"})),
