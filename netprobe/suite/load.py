@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from netprobe.errors import InputError, Problem
+from netprobe.errors import InputError
 from netprobe.manifests import Document, Reader
 from netprobe.manifests.document import read_record
 from netprobe.manifests.repeats import Repeats
@@ -45,7 +45,7 @@ class _Loader:
     def __init__(self, text: SuiteText, prefix: Prefix) -> None:
         self.text = text
         self.prefix = prefix
-        self.problems: list[Problem] = []
+        self.problems = [*text.problems]
 
     def suite(self) -> Suite:
         spec, text = self.text.spec, self.text
@@ -58,8 +58,7 @@ class _Loader:
         documents, policies = self._policies(spec.policies, "policies", topology)
         expectation = self._expectation(spec.expect, "expect", externals)
         steps: list[SuiteStep] = []
-        for index, step in enumerate(spec.steps):
-            path = f"steps[{index}]"
+        for path, step in text.numbered("steps", spec.steps):
             actions = [
                 self._action(action, f"{path}.do[{number}]", topology)
                 for number, action in enumerate(step.do)
@@ -98,14 +97,13 @@ class _Loader:
             raise InputError(self.problems)
 
     def _policies(
-        self, sources: Iterable[PolicySource], path: str, topology: Topology | None
+        self, sources: Sequence[PolicySource], path: str, topology: Topology | None
     ) -> tuple[tuple[Document, ...], tuple[Record, ...]]:
         documents: list[Document] = []
         found: dict[PolicyRef, Record] = {}
         repeats = Repeats()
-        for index, source in enumerate(sources):
+        for where, source in self.text.numbered(path, sources):
             reader = Reader()
-            where = f"{path}[{index}]"
             for each in reader.documents([self.text.folder / source.path]):
                 try:
                     document = self.prefix.document(each)
@@ -165,8 +163,7 @@ class _Loader:
 
     def _expectation(self, spec: ExpectSpec, path: str, externals: Mapping[External, Ports]) -> Expectation:
         rows = []
-        for index, row in enumerate(spec.flows):
-            where = f"{path}.flows[{index}]"
+        for where, row in self.text.numbered(f"{path}.flows", spec.flows):
             ports = None if row.port is None else tuple(row.port)
             place = self.text.place(where)
             ends = tuple(row.source), tuple(row.destination)

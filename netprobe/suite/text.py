@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,11 +19,14 @@ from netprobe.errors import InputError, Problem
 from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.files import STDIN, Source, read
 from netprobe.manifests.yaml_reader import read_yaml
+from netprobe.model.objects import Object
 from netprobe.model.objects import Source as APISource
 from netprobe.model.policy import Origin
 from netprobe.model.text import dotted
 from netprobe.policies.fields import shown, type_name
 from netprobe.suite.schema import API_VERSION, KIND, SuiteSpec
+
+Item = TypeVar("Item")
 
 _WANTED = {
     "string_type": "a string",
@@ -37,12 +41,23 @@ _WANTED = {
 
 @dataclass(frozen=True, slots=True)
 class SuiteText:
-    """A suite file: its content, checked and as it is written, and the place of each path in it."""
+    """A suite file: its content, checked and as it is written, and the place of each path in it.
+
+    `problems`: what the schema refuses. `spec` then lacks these rows, steps and sources of policies; `kept`
+    has the numbers, in the file, of those that remain in a list ("expect.flows").
+    """
 
     spec: SuiteSpec
     source: APISource
     origin: Origin
     folder: Path
+    problems: Sequence[Problem] = ()
+    kept: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def numbered(self, path: str, items: Sequence[Item]) -> Iterator[tuple[str, Item]]:
+        """The items of a list of `spec` with their paths in the file: ("expect.flows[2]", …)."""
+        numbers = self.kept.get(path, range(len(items)))
+        return ((f"{path}[{number}]", item) for number, item in zip(numbers, items, strict=True))
 
     def place(self, path: str) -> str:
         line, column = self.origin.at(path)
@@ -104,13 +119,37 @@ def read_suite(path: str | os.PathLike[str]) -> SuiteText:
     if not isinstance(tree.value, dict) or tree.value.get("kind") != KIND:
         wanted = f"not a suite: expected apiVersion: {API_VERSION} and kind: {KIND}"
         raise InputError([*problems, Problem(f"{source.name}:1", "", wanted)])
+    written, kept = tree.value, dict[str, Sequence[int]]()
     try:
-        spec = SuiteSpec.model_validate(tree.value)
+        spec = SuiteSpec.model_validate(written)
     except ValidationError as error:
-        raise InputError([*problems, *_problems(error, origin)]) from error
-    if problems:
-        raise InputError(problems)
-    return SuiteText(spec, APISource(tree.value, origin), origin, file.parent if source.path else Path())
+        problems += _problems(error, origin)
+        try:
+            written, kept = _without(written, [item["loc"] for item in error.errors()])
+            spec = SuiteSpec.model_validate(written)
+        except ValidationError:
+            raise InputError(problems) from error
+    folder = file.parent if source.path else Path()
+    return SuiteText(spec, APISource(tree.value, origin), origin, folder, problems, kept)
+
+
+def _without(
+    suite: Object, wrong: Sequence[tuple[int | str, ...]]
+) -> tuple[Object, dict[str, Sequence[int]]]:
+    """The suite without the items of its lists that are wrong, and the numbers of the others by list.
+
+    What is wrong elsewhere stays: what depends on it cannot be checked.
+    """
+    rest, kept = copy.deepcopy(suite), dict[str, Sequence[int]]()
+    for keys in (("policies",), ("expect", "flows"), ("steps",)):
+        depth = len(keys)
+        inside = [loc[depth] for loc in wrong if loc[:depth] == keys and len(loc) > depth]
+        if gone := {number for number in inside if isinstance(number, int)}:
+            holder = rest["expect"] if depth > 1 else rest
+            items = holder[keys[-1]]
+            kept[dotted(keys)] = numbers = [number for number in range(len(items)) if number not in gone]
+            holder[keys[-1]] = [items[number] for number in numbers]
+    return rest, kept
 
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Problem]:

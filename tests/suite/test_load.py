@@ -75,6 +75,22 @@ FORM = {
             'suite.yaml:26:19: steps[1].do[3].delete.pod: Invalid value: "pod": not a policy kind such as networkpolicy',
         ],
     ),
+    "what else is wrong with the other rows, files and steps": (
+        (
+            "policies: [{file: x}, missing.yaml]\nexpect:\n  flows:\n    - {from: a/web, to: a/db, verdict: yes}\n"
+            "    - {from: a/webb, to: a/db, verdict: deny}\nsteps:\n  - {name: one, do: []}\n"
+            "  - {name: two, do: [{delete: {networkpolicy: x}}]}\n"
+        ),
+        [
+            "suite.yaml:17:12: policies[0].path: Required value",
+            'suite.yaml:17:13: policies[0].file: unknown field "file"',
+            "suite.yaml:20:31: expect.flows[0].verdict: Invalid value: true: must be allow or deny",
+            "suite.yaml:23:17: steps[0].do: must not be empty",
+            "suite.yaml:17:23: policies[1]: missing.yaml: no such file or folder",
+            "suite.yaml:24:22: steps[1].do[0]: 'x' is not of the form NAMESPACE/NAME",
+            "suite.yaml:21:7: expect.flows[1].from: a/webb matches nothing; did you mean a/web?",
+        ],
+    ),
 }
 
 
