@@ -199,7 +199,7 @@ class Guard:
         names = {ref.namespace for ref in pods}
         if delta.pods or delta.namespaces:  # policies may select more pods than before
             for name in {"", *names}:
-                for policy in self.world.by_namespace.get(name, ()):
+                for policy in self.world.policies_by_namespace.get(name, ()):
                     policies.setdefault(policy.ref, policy)
         policies.update(delta.policies)
         spaces = {name: delta.namespaces.get(name, cluster.namespaces[name]) for name in names}

@@ -12,7 +12,7 @@ from typing import Any
 from netprobe.explain.explanation import FlowSide, NearMiss, NearMissKind, RuleView, SideView
 from netprobe.explain.obstacle import of_selector, requirements
 from netprobe.explain.phrases import describe_pods
-from netprobe.explain.view import Views, locate
+from netprobe.explain.view import Views
 from netprobe.explain.world import World
 from netprobe.manifests.workload import CONTROLLER_LABELS
 from netprobe.model.flow import Pod
@@ -54,7 +54,7 @@ class NearMisses:
     def _candidates(self, pod: Pod) -> Iterator[Policy]:
         """The policies of the pod's namespace, then others that look at one of its labels."""
         own = pod.ref.namespace
-        yield from self._world.by_namespace.get(own, ())
+        yield from self._world.policies_by_namespace.get(own, ())
         labelled = (policy for label in pod.labels.items() for policy in self._by_label.get(label, ()))
         yield from {policy.ref: policy for policy in labelled if policy.ref.namespace != own}.values()
 
@@ -97,7 +97,7 @@ class NearMisses:
             return _elsewhere(policy, pod) if selector.matches(pod.labels) else None
         if spaces is not None and not spaces.matches(labels):
             return None
-        place = locate(policy, "spec.podSelector")
+        place = policy.place("spec.podSelector")
         unmet = [each for each in requirements(selector) if not each.matches(pod.labels)]
         if not unmet and selector.matches(pod.labels):
             if policy.rules(direction) is not None:
@@ -105,7 +105,7 @@ class NearMisses:
             word = direction.value.capitalize()
             text = f"it has no effect on {direction.value}: policyTypes does not include {word}"
             return NearMiss(
-                policy.ref, NearMissKind.DIRECTION, text, (), locate(policy, f"spec.{direction.value}")
+                policy.ref, NearMissKind.DIRECTION, text, (), policy.place(f"spec.{direction.value}")
             )
         chosen = {each.key for each in unmet} & CONTROLLER_LABELS
         if not unmet or chosen or not self._almost(policy, pod, unmet):
@@ -167,7 +167,7 @@ def _elsewhere(policy: Policy, pod: Pod) -> NearMiss:
         f"it selects {describe_pods(policy.subject.pods)} of its own namespace {policy.ref.namespace}, "
         f"which has none; such pods are in {pod.ref.namespace}"
     )
-    return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), locate(policy, "spec.podSelector"))
+    return NearMiss(policy.ref, NearMissKind.NAMESPACE, text, (), policy.place("spec.podSelector"))
 
 
 def _on_other_ports(view: RuleView) -> bool:

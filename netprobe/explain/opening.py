@@ -19,10 +19,10 @@ from netprobe.explain.explanation import (
     as_text,
 )
 from netprobe.explain.near import NearMisses
-from netprobe.explain.option import MOST, Cost, Option, OptionMaker, order_before, path_keys, value_at
+from netprobe.explain.option import MOST, Cost, Option, OptionMaker, order_before, path_keys
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.explain.world import workload_of
-from netprobe.manifests.change import Operation, pointer, setting
+from netprobe.manifests.change import Operation, pointer, setting, value_at
 from netprobe.manifests.suggestion import SuggestedEdit
 from netprobe.model.flow import Pod
 from netprobe.model.labels import NAME_LABEL

@@ -13,7 +13,7 @@ from typing import Any
 from netprobe.explain.explanation import FlowSide, PolicyView, RuleView, SideView
 from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
 from netprobe.explain.world import World
-from netprobe.manifests.change import Apply, Operation, pointer
+from netprobe.manifests.change import Apply, Operation, pointer, value_at
 from netprobe.manifests.suggestion import SuggestedEdit
 from netprobe.manifests.workload import CONTROLLER_LABELS, ROLLOUT_LABELS
 from netprobe.model.flow import Family, Pod
@@ -98,8 +98,8 @@ class OptionMaker:
         )
 
     def edit(self, policy: Policy, path: str, text: str, *operations: Operation) -> SuggestedEdit:
-        place = policy.origin.place(path) if policy.origin is not None else None
-        return SuggestedEdit(str(policy.ref), path, text, self.world.patch(policy, *operations), place)
+        change = self.world.patch(policy, *operations)
+        return SuggestedEdit(str(policy.ref), path, text, change, policy.place(path))
 
     def insert(self, policy: Policy, before: RuleView | None, action: Action) -> Iterator[Option]:
         """A rule for this very flow, before another one or at the end of the policy."""
@@ -132,7 +132,7 @@ class OptionMaker:
         `beside`: a policy of the same kind; without one, it is a NetworkPolicy in the namespace of the pod.
         """
         namespace = pod.ref.namespace
-        own = [beside] if beside is not None else self.world.by_namespace.get(namespace, [])
+        own = [beside] if beside is not None else self.world.policies_by_namespace.get(namespace, [])
         origins = (policy.origin for policy in own)
         place = next((origin for origin in origins if origin and origin.line), self.world.some_origin)
         pods = describe_pods(own_labels(pod.labels))
@@ -229,16 +229,6 @@ def path_keys(path: str) -> tuple[str | int, ...]:
     """("spec", "ingress", 0) of "spec.ingress[0]"."""
     parts = path.replace("[", ".").replace("]", "").split(".")
     return tuple(int(part) if part.isdecimal() else part for part in parts)
-
-
-def value_at(obj: Any, keys: tuple[str | int, ...]) -> Any:
-    """What an object has there; None for nothing."""
-    for key in keys:
-        try:
-            obj = obj[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return obj
 
 
 def _item(rule: Mapping[str, Any] | None, lists: set[str]) -> tuple[str, Any] | None:

@@ -19,7 +19,7 @@ from netprobe.explain.explanation import (
 )
 from netprobe.explain.obstacle import of_peer, of_port
 from netprobe.explain.phrases import describe_peer, describe_port
-from netprobe.model.cluster import Service
+from netprobe.model.cluster import by_namespace
 from netprobe.model.policy import (
     ANY_PEER,
     ANY_PORT,
@@ -27,7 +27,6 @@ from netprobe.model.policy import (
     AnyPeer,
     Direction,
     IPBlock,
-    Place,
     Policy,
     PortRange,
     Rule,
@@ -49,9 +48,7 @@ class Views:
         self._tiers = {
             policies[number].ref: tier for tier, number in in_order(simulator.cluster, simulator.profile)
         }
-        self._services: dict[str, list[Service]] = {}
-        for service in simulator.cluster.services.values():
-            self._services.setdefault(service.ref.namespace, []).append(service)
+        self._services = by_namespace(simulator.cluster.services.values())
 
     def side(self, flow_side: FlowSide) -> SideView:
         """One end's view of a flow between pods and addresses."""
@@ -69,7 +66,7 @@ class Views:
                         self.rule(policy, index, rule, flow_side)
                         for index, rule in enumerate(policy.rules(direction) or ())
                     ),
-                    locate(policy, ""),
+                    policy.place(""),
                     self._tiers[policy.ref].name,
                 ),
             )
@@ -100,11 +97,11 @@ class Views:
             path,
             _items(policy, f"{path}.{'from' if ingress else 'to'}", peers, rule.peers == ANY_PEER),
             _items(policy, f"{path}.ports", ports, rule.ports == ANY_PORT),
-            locate(policy, path),
+            policy.place(path),
             rule.action,
             rule.name,
             tuple(
-                Item(None, path, says, obstacle, locate(policy, path))
+                Item(None, path, says, obstacle, policy.place(path))
                 for says, obstacle in self._conditions(policy, rule, flow_side)
             ),
         )
@@ -180,10 +177,5 @@ def _items(
     found = []
     for index, (says, obstacle) in enumerate(entries):
         where = path if everything else f"{path}[{index}]"
-        found.append(Item(None if everything else index, where, says, obstacle, locate(policy, where)))
+        found.append(Item(None if everything else index, where, says, obstacle, policy.place(where)))
     return tuple(found)
-
-
-def locate(policy: Policy, path: str) -> Place | None:
-    """Where a path of a policy is in its file; None without a file."""
-    return policy.origin.place(path) if policy.origin is not None else None

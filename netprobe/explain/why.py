@@ -97,6 +97,4 @@ def _place(decision: Decision, known: dict[PolicyRef, Policy]) -> Place | None:
 
 def _locate(cause: Cause, known: dict[PolicyRef, Policy]) -> Place | None:
     policy = known.get(cause.policy)
-    if policy is None or policy.origin is None:
-        return None
-    return policy.origin.place(path(cause))
+    return policy.place(path(cause)) if policy is not None else None

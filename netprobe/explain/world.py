@@ -11,7 +11,7 @@ from typing import Any
 from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels, patched, setting
 from netprobe.manifests.suggestion import SUITE
 from netprobe.manifests.workload import template_path
-from netprobe.model.cluster import Cluster, Namespace
+from netprobe.model.cluster import Cluster, Namespace, by_namespace
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Source
@@ -50,12 +50,8 @@ class World:
         self.policies = {(policy.kind, str(policy.ref)): policy for policy in cluster.policies}
 
     @cached_property
-    def by_namespace(self) -> Mapping[str, list[Policy]]:
-        """The policies of each namespace; those of cluster-scoped kinds under ""."""
-        found: dict[str, list[Policy]] = defaultdict(list)
-        for policy in self.cluster.policies:
-            found[policy.ref.namespace].append(policy)
-        return found
+    def policies_by_namespace(self) -> Mapping[str, list[Policy]]:
+        return by_namespace(self.cluster.policies)
 
     @cached_property
     def some_origin(self) -> Origin | None:
@@ -73,10 +69,7 @@ class World:
 
     @cached_property
     def pods_by_namespace(self) -> Mapping[str, list[Pod]]:
-        found: dict[str, list[Pod]] = defaultdict(list)
-        for pod in self.cluster.pods.values():
-            found[pod.ref.namespace].append(pod)
-        return found
+        return by_namespace(self.cluster.pods.values())
 
     def object(self, policy: Policy) -> Mapping[str, Any] | None:
         """The object that a policy was read from, or as its kind writes it; None if that is not known."""

@@ -16,9 +16,10 @@ from netprobe.lint.known import ALWAYS_THERE, NOTHING, Known
 from netprobe.lint.located import LocatedRule, located_rules, reached
 from netprobe.lint.selector_sets import implies
 from netprobe.lint.walk import Walks
+from netprobe.manifests.change import value_at
 from netprobe.manifests.kinds import WORKLOADS
 from netprobe.manifests.repeats import Repeat
-from netprobe.model.cluster import Cluster, Service
+from netprobe.model.cluster import Cluster, by_namespace
 from netprobe.model.flow import ContainerPort, Pod, PodRef
 from netprobe.model.labels import EVERYTHING, NAME_LABEL, Labels, Selector
 from netprobe.model.policy import (
@@ -83,17 +84,12 @@ class View:
         self.all_kinds = cluster
         self.cluster = cluster = _with_network_policies_only(cluster)
         self.known = known
-        self.policies = _by_namespace(cluster.policies)
+        self.policies = by_namespace(cluster.policies)
         self.labels: dict[str, Labels] = {
             name: {**namespace.labels, NAME_LABEL: name} for name, namespace in cluster.namespaces.items()
         }
-        self.services: dict[str, list[Service]] = defaultdict(list)
-        for service in cluster.services.values():
-            self.services[service.ref.namespace].append(service)
-        by_namespace: dict[str, list[Pod]] = defaultdict(list)
-        for pod in cluster.pods.values():
-            by_namespace[pod.ref.namespace].append(pod)
-        self._pods = {name: PodIndex(pods) for name, pods in by_namespace.items()}
+        self.services = by_namespace(cluster.services.values())
+        self._pods = {name: PodIndex(pods) for name, pods in by_namespace(cluster.pods.values()).items()}
         self._all_pods = PodIndex(cluster.pods.values())
         self._addresses: AddressIndex[PodRef] | None = None
         self._namespaces: dict[Selector, tuple[str, ...]] = {}
@@ -109,7 +105,7 @@ class View:
         other.subject_bits = {}
         other.all_kinds = replace(self.all_kinds, policies=policies)
         other.cluster = _with_network_policies_only(other.all_kinds)
-        other.policies = _by_namespace(other.cluster.policies)
+        other.policies = by_namespace(other.cluster.policies)
         for name, value in vars(View).items():
             if isinstance(value, cached_property):
                 other.__dict__.pop(name, None)
@@ -172,17 +168,10 @@ class View:
         known = found is not None and found.origin in (None, policy.origin)
         return found.object if found is not None and known else None
 
-    def written(self, located: LocatedRule, *steps: str | int) -> Any:
-        """What the manifest has at a place in a rule; None if there is nothing, or it is not known."""
-        value: Any = self.source(located.policy)
-        for step in ("spec", located.direction.value, located.index, *steps):
-            if isinstance(value, Mapping) and isinstance(step, str):
-                value = value.get(step)
-            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-                value = value[step]
-            else:
-                return None
-        return value
+    def source_of(self, located: LocatedRule, *steps: str | int) -> Any:
+        """What the manifest has at a place in a rule; None for nothing, or if the manifest is not known."""
+        where = ("spec", located.direction.value, located.index, *steps)
+        return value_at(self.source(located.policy), where)
 
     def selects_all_of(self, other: Policy, policy: Policy) -> bool:
         """Whether a policy of the same namespace selects every pod that `policy` selects."""
@@ -315,13 +304,6 @@ class View:
 
 def _with_network_policies_only(cluster: Cluster) -> Cluster:
     return replace(cluster, policies=tuple(p for p in cluster.policies if p.kind == NETWORK_POLICY))
-
-
-def _by_namespace(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
-    found: dict[str, list[Policy]] = defaultdict(list)
-    for policy in policies:
-        found[policy.ref.namespace].append(policy)
-    return found
 
 
 def all_selectors(view: View) -> Iterator[tuple[Policy, str, Selector]]:

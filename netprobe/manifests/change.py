@@ -71,6 +71,16 @@ def pointer(*keys: str | int) -> str:
     return str(JsonPointer.from_parts(keys).path)
 
 
+def value_at(value: Any, keys: tuple[str | int, ...]) -> Any:
+    """What `keys` lead to; None for nothing."""
+    for key in keys:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
 def setting(value: Any, keys: tuple[str | int, ...], new: object) -> Operation:
     """The operation that sets what `keys` lead to, with the mappings above it that are missing or null."""
     for index, key in enumerate(keys):

@@ -22,21 +22,16 @@ from netprobe.model.flow import Pod, PodRef, ServiceRef
 from netprobe.model.labels import NAME_LABEL, Labels
 from netprobe.model.objects import Source
 from netprobe.model.policy import (
-    STANDARD_TIERS,
-    NetworkSet,
     Origin,
     Policy,
     PolicyRef,
-    Staged,
-    Tier,
     Unsimulated,
-    tier_name,
 )
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder
-from netprobe.policies.kinds import BY_KEY, is_mirror, kind_of
+from netprobe.policies.kinds import BY_KEY, Record, is_mirror, kind_of
 from netprobe.policies.metadata import check_labels, read_names
-from netprobe.policies.records import TIER
+from netprobe.policies.records import TIER, ref_of, with_records
 
 MAY_NOT_LIST = "(may not be listed)"
 """In place of a name: policies of a kind that may exist."""
@@ -126,10 +121,7 @@ class Collector:
     _finished: list[Owner] = field(default_factory=list)
     _endpoints: dict[ServiceRef, list[ManualEndpoint]] = field(default_factory=dict)
     _workloads: dict[Owner, Workload] = field(default_factory=dict)
-    _policies: list[Policy] = field(default_factory=list)
-    _staged: list[Staged] = field(default_factory=list)
-    _tiers: dict[str, Tier] = field(default_factory=lambda: {tier.name: tier for tier in STANDARD_TIERS})
-    _sets: list[NetworkSet] = field(default_factory=list)
+    _records: list[Record] = field(default_factory=list)
     _accounts: dict[tuple[str, str], Labels] = field(default_factory=dict)
     _nodes: dict[str, Node] = field(default_factory=dict)
     _unsimulated: list[Unsimulated] = field(default_factory=list)
@@ -206,20 +198,21 @@ class Collector:
         self.problems += document.problems(decoder.errors)
         self.warnings += document.problems(decoder.warnings)
         match record:
-            case Policy() if self._is_new(document, *_name_of(record := self._named(document, record))):
-                if record.ref.namespace:
-                    self._namespaces.setdefault(record.ref.namespace, {})
-                self._policies.append(record)
-                self._sources[record.kind, str(record.ref)] = document.source
-            case Staged(policy) if self._is_new(document, *_name_of(policy)):
-                self._staged.append(record)
-            case Tier(name) if self._is_new(document, "", name):
-                self._tiers[tier_name(name)] = replace(record, name=tier_name(name))
-            case NetworkSet(namespace, name) if self._is_new(document, namespace, name):
-                self._sets.append(record)
+            case None:
+                return None
             case Unsimulated():
                 self._unsimulated.append(record)
-        return record.ref if isinstance(record, Policy) else None
+                return None
+            case Policy():
+                record = self._named(document, record)
+        ref = ref_of(record)
+        if self._is_new(document, ref.namespace, ref.name):
+            self._records.append(record)
+            if isinstance(record, Policy):
+                self._sources[ref.kind, str(ref)] = document.source
+                if ref.namespace:
+                    self._namespaces.setdefault(ref.namespace, {})
+        return ref if isinstance(record, Policy) else None
 
     def _named(self, document: Document, policy: Policy) -> Policy:
         """The policy with the name that a server would make if it only has a `generateName`."""
@@ -264,19 +257,17 @@ class Collector:
                 for name, labels in sorted(self._namespaces.items())
             },
             {pod.ref: pod for pod in all_pods(self._pods, self._finished, self._workloads)},
-            tuple(self._policies),
+            (),
             {ref: self._with_endpoints(service) for ref, service in _with_addresses(self._services)},
-            tiers=tuple(self._tiers.values()),
             tiers_known=not self.strict,
-            network_sets=tuple(self._sets),
             service_accounts=self._accounts,
             nodes=self._nodes,
-            staged=tuple(self._staged),
             unsimulated=tuple(self._unsimulated),
             finished={pod.ref: pod for pod in self._ended},
             sources=self._sources,
             warnings=(*self._left_out, *_not_simulated(self._unsimulated), *map(str, self.warnings)),
         )
+        made = with_records(made, self._records)
         return replace(made, warnings=(*made.warnings, *undecided(made)))
 
     def _with_endpoints(self, service: Service) -> Service:
@@ -305,10 +296,6 @@ def _not_simulated(objects: Iterable[Unsimulated]) -> Iterator[str]:
     if kinds:
         counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         yield f"not simulated, though they may decide flows: {counted}"
-
-
-def _name_of(policy: Policy) -> tuple[str, str]:
-    return policy.ref.namespace, policy.ref.name
 
 
 def _with_addresses(services: list[tuple[Service, bool]]) -> Iterator[tuple[ServiceRef, Service]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels
@@ -99,3 +100,14 @@ class Cluster:
     finished: Mapping[PodRef, Pod] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+
+T = TypeVar("T", Pod, Policy, Service)
+
+
+def by_namespace(objects: Iterable[T]) -> dict[str, list[T]]:
+    """The objects of each namespace that has some; those of cluster-scoped kinds under ""."""
+    found: dict[str, list[T]] = {}
+    for each in objects:
+        found.setdefault(each.ref.namespace, []).append(each)
+    return found

@@ -341,6 +341,10 @@ class Policy:
     def kind(self) -> str:
         return self.ref.kind
 
+    def place(self, path: str) -> Place | None:
+        """Where a path of the policy is in its file; None without a file."""
+        return self.origin.place(path) if self.origin is not None else None
+
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
         """The rules of a direction; None if the policy does not apply to it."""
         return self.ingress if direction is Direction.INGRESS else self.egress

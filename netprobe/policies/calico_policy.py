@@ -9,7 +9,7 @@ was never completed, and Felix applies it in both directions (felix/calc/policy_
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite
 from typing import Any, TypeAlias
 
@@ -62,93 +62,80 @@ _CONVERTED = "knp.default."
 """How Calico calls a Kubernetes NetworkPolicy among its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PolicyReader:
-    """Reads one of the two kinds. A policy for host endpoints only is not evaluated.
+def _read(
+    kind: str,
+    decoder: Decoder,
+    obj: Mapping[str, Any],
+    *,
+    namespace: str = "default",
+    origin: Origin | None = None,
+) -> Policy | Unsimulated | None:
+    """A policy of one of the two kinds; one for host endpoints only is not evaluated.
 
     None also for a policy that Calico ignores.
     """
-
-    kind: str
-
-    def __call__(
-        self,
-        decoder: Decoder,
-        obj: Mapping[str, Any],
-        *,
-        namespace: str = "default",
-        origin: Origin | None = None,
-    ) -> Policy | Unsimulated | None:
-        checks = Checks.of(decoder, obj)
-        is_global = self.kind == CALICO_GLOBAL_POLICY
-        root = decoder.mapping(obj, "", _OBJECT)
-        name_rule = _V3_NAMES[self.kind] if checks.v3 else names.dns_subdomain
-        metadata = validate_metadata(decoder, root.get("metadata"), name_rule)
-        spec = checks.spec(root, _GLOBAL_SPEC if is_global else _SPEC)
-        own = "" if is_global else metadata.get("namespace") or namespace
-        subject = _subject(checks, spec, is_global=is_global)
-        ingress, egress = (read_rules(checks, spec, section, own) for section in ("ingress", "egress"))
-        types = _policy_types(checks, spec) or _default_types(checks, ingress, egress)
-        tier, order = _tier(checks, spec), _order(checks, spec)
-        _check_hints(checks, spec)
-        for_hosts = is_global and _is_for_hosts(checks, spec)
-        if decoder.errors or checks.ignored:
-            return None
-        name = name_of(metadata)
-        ref = PolicyRef(own, name, self.kind)
-        if for_hosts:
-            return Unsimulated(ref, hosts=True, origin=origin)
-        return Policy(
-            ref,
-            subject,
-            ingress if "Ingress" in types else None,
-            egress if "Egress" in types else None,
-            origin,
-            tier,
-            order,
-        )
+    checks = Checks.of(decoder, obj)
+    is_global = kind == CALICO_GLOBAL_POLICY
+    root = decoder.mapping(obj, "", _OBJECT)
+    name_rule = _V3_NAMES[kind] if checks.v3 else names.dns_subdomain
+    metadata = validate_metadata(decoder, root.get("metadata"), name_rule)
+    spec = checks.spec(root, _GLOBAL_SPEC if is_global else _SPEC)
+    own = "" if is_global else metadata.get("namespace") or namespace
+    subject = _subject(checks, spec, is_global=is_global)
+    ingress, egress = (read_rules(checks, spec, section, own) for section in ("ingress", "egress"))
+    types = _policy_types(checks, spec) or _default_types(checks, ingress, egress)
+    tier, order = _tier(checks, spec), read_order(checks, spec, inf)  # without one, last in its tier
+    _check_hints(checks, spec)
+    for_hosts = is_global and _is_for_hosts(checks, spec)
+    if decoder.errors or checks.ignored:
+        return None
+    ref = PolicyRef(own, name_of(metadata), kind)
+    if for_hosts:
+        return Unsimulated(ref, hosts=True, origin=origin)
+    return Policy(
+        ref,
+        subject,
+        ingress if "Ingress" in types else None,
+        egress if "Egress" in types else None,
+        origin,
+        tier,
+        order,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _StagedReader:
-    """Reads a staged kind: `stagedAction`, and the `spec` of an enforced kind.
+def _read_staged(
+    enforced: Callable[..., Policy | Unsimulated | None],
+    kept: tuple[str, ...],
+    decoder: Decoder,
+    obj: Mapping[str, Any],
+    *,
+    namespace: str = "default",
+    origin: Origin | None = None,
+) -> Staged | None:
+    """A staged policy: `stagedAction`, and the `spec` of a kind that `enforced` reads.
 
     With the action Delete nothing else may be there, except `kept`.
     """
-
-    enforced: Callable[..., Policy | Unsimulated | None]
-    kept: tuple[str, ...] = ()
-
-    def __call__(
-        self,
-        decoder: Decoder,
-        obj: Mapping[str, Any],
-        *,
-        namespace: str = "default",
-        origin: Origin | None = None,
-    ) -> Staged | None:
-        checks = Checks.of(decoder, obj)
-        spec = decoder.mapping(obj.get("spec"), "spec")
-        action = StagedAction.SET
-        text = decoder.string(spec, "stagedAction", "spec")
-        allowed = tuple(each.value for each in StagedAction)
-        if text is not None and one_of(checks, text, "spec.stagedAction", allowed):
-            action = StagedAction(text)
-        rest = {key: value for key, value in spec.items() if key != "stagedAction"}
-        if action is StagedAction.DELETE:
-            for key in (key for key, value in rest.items() if value and key not in self.kept):
-                checks.refuse_v3(
-                    fields.forbidden(f"spec.{key}", "must be absent if `stagedAction` is Delete")
-                )
-        policy = self.enforced(decoder, {**obj, "spec": rest}, namespace=namespace, origin=origin)
-        return Staged(policy, action, str(obj.get("kind"))) if isinstance(policy, Policy) else None
+    checks = Checks.of(decoder, obj)
+    spec = decoder.mapping(obj.get("spec"), "spec")
+    action = StagedAction.SET
+    text = decoder.string(spec, "stagedAction", "spec")
+    allowed = tuple(each.value for each in StagedAction)
+    if text is not None and one_of(checks, text, "spec.stagedAction", allowed):
+        action = StagedAction(text)
+    rest = {key: value for key, value in spec.items() if key != "stagedAction"}
+    if action is StagedAction.DELETE:
+        for key in (key for key, value in rest.items() if value and key not in kept):
+            checks.refuse_v3(fields.forbidden(f"spec.{key}", "must be absent if `stagedAction` is Delete"))
+    policy = enforced(decoder, {**obj, "spec": rest}, namespace=namespace, origin=origin)
+    return Staged(policy, action, str(obj.get("kind"))) if isinstance(policy, Policy) else None
 
 
-read_network_policy = _PolicyReader(CALICO_POLICY)
-read_global_network_policy = _PolicyReader(CALICO_GLOBAL_POLICY)
-read_staged_network_policy = _StagedReader(read_network_policy, ("tier", "types"))
-read_staged_global_network_policy = _StagedReader(read_global_network_policy, ("tier", "types"))
-read_staged_kubernetes_network_policy = _StagedReader(networkpolicy.read_policy)
+read_network_policy = partial(_read, CALICO_POLICY)
+read_global_network_policy = partial(_read, CALICO_GLOBAL_POLICY)
+read_staged_network_policy = partial(_read_staged, read_network_policy, ("tier", "types"))
+read_staged_global_network_policy = partial(_read_staged, read_global_network_policy, ("tier", "types"))
+read_staged_kubernetes_network_policy = partial(_read_staged, networkpolicy.read_policy, ())
 
 
 def _v3_global_name(value: str) -> list[str]:
@@ -197,11 +184,6 @@ def _tier(checks: Checks, spec: Mapping[str, Any]) -> str:
     for message in names.dns_subdomain(tier):
         checks.refuse_v3(fields.invalid("spec.tier", tier, message))
     return tier
-
-
-def _order(checks: Checks, spec: Mapping[str, Any]) -> float:
-    """`order`; infinite if it is absent: last in its tier."""
-    return read_order(checks, spec, inf)
 
 
 def read_order(checks: Checks, spec: Mapping[str, Any], absent: float) -> float:

@@ -122,12 +122,9 @@ class _Kind:
         }
 
 
-_CNP = _Kind(CLUSTER_NETWORK_POLICY, "v1beta1", CLUSTER_NETWORK_POLICY_SPEC)
-_ANP = _Kind(ADMIN_NETWORK_POLICY, "v1alpha1", ADMIN_SPEC, ADMIN_TIER)
-_BANP = _Kind(BASELINE_ADMIN_NETWORK_POLICY, "v1alpha1", BASELINE_SPEC, BASELINE_TIER)
-read_cluster_network_policy, dump_cluster_network_policy = _CNP.read, _CNP.dump
-read_admin_network_policy, dump_admin_network_policy = _ANP.read, _ANP.dump
-read_baseline_admin_network_policy, dump_baseline_admin_network_policy = _BANP.read, _BANP.dump
+CLUSTER = _Kind(CLUSTER_NETWORK_POLICY, "v1beta1", CLUSTER_NETWORK_POLICY_SPEC)
+ADMIN = _Kind(ADMIN_NETWORK_POLICY, "v1alpha1", ADMIN_SPEC, ADMIN_TIER)
+BASELINE = _Kind(BASELINE_ADMIN_NETWORK_POLICY, "v1alpha1", BASELINE_SPEC, BASELINE_TIER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,22 +159,22 @@ KINDS: Final = (
         ("policy.networking.k8s.io/v1beta1", "policy.networking.k8s.io/v1alpha2"),
         "ClusterNetworkPolicy",
         namespaced=False,
-        read=clusternetworkpolicy.read_cluster_network_policy,
-        dump=clusternetworkpolicy.dump_cluster_network_policy,
+        read=clusternetworkpolicy.CLUSTER.read,
+        dump=clusternetworkpolicy.CLUSTER.dump,
     ),
     PolicyKind(
         ("policy.networking.k8s.io/v1alpha1",),
         "AdminNetworkPolicy",
         namespaced=False,
-        read=clusternetworkpolicy.read_admin_network_policy,
-        dump=clusternetworkpolicy.dump_admin_network_policy,
+        read=clusternetworkpolicy.ADMIN.read,
+        dump=clusternetworkpolicy.ADMIN.dump,
     ),
     PolicyKind(
         ("policy.networking.k8s.io/v1alpha1",),
         "BaselineAdminNetworkPolicy",
         namespaced=False,
-        read=clusternetworkpolicy.read_baseline_admin_network_policy,
-        dump=clusternetworkpolicy.dump_baseline_admin_network_policy,
+        read=clusternetworkpolicy.BASELINE.read,
+        dump=clusternetworkpolicy.BASELINE.dump,
     ),
 )
 

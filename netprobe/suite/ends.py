@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Any
 
-from netprobe.model.cluster import Cluster
+from netprobe.model.cluster import Cluster, by_namespace
 from netprobe.model.flow import Address, ContainerPort, End, External, Pod, Protocol, ServiceRef, is_loopback
 from netprobe.policies import names
 
@@ -162,10 +162,9 @@ class Matcher:
         self._externals = tuple(externals)
         self._known: dict[EndPattern, tuple[End, ...]] = {}
         self._position = {ref: number for number, ref in enumerate(cluster.pods)}
-        self._by_namespace: dict[str, list[Pod]] = defaultdict(list)
+        self._by_namespace = by_namespace(cluster.pods.values())
         self._by_name: dict[tuple[str, str], list[Pod]] = defaultdict(list)
         for pod in cluster.pods.values():
-            self._by_namespace[pod.ref.namespace].append(pod)
             for name in {pod.ref.name, pod.workload.partition("/")[2] if pod.workload else pod.ref.name}:
                 self._by_name[pod.ref.namespace, name].append(pod)
 

@@ -104,12 +104,13 @@ def egress_to_anywhere(view: View) -> Iterator[Finding]:
         if located.direction is Direction.INGRESS or _dns_only(located):
             continue
         blocks = [(index, peer) for index, peer in enumerate(located.rule.peers) if isinstance(peer, IPBlock)]
-        halves = {block.cidr.version for _, block in blocks if block.cidr.prefixlen == 1}
+        halves = {block.cidr for _, block in blocks if block.cidr.prefixlen == 1}
+        both = {version for version in (4, 6) if sum(half.version == version for half in halves) == 2}
         for index, block in blocks:
-            half = block.cidr.prefixlen == 1 and _both_halves(blocks, block) and block.cidr.version in halves
+            half = block.cidr.prefixlen == 1 and block.cidr.version in both
             if block.cidr.prefixlen > 0 and not half:
                 continue
-            halves.discard(block.cidr.version)
+            both.discard(block.cidr.version)
             yield Finding.about(
                 located.policy,
                 f"{located.peer_path(index)}.ipBlock.cidr",
@@ -122,13 +123,6 @@ def egress_to_anywhere(view: View) -> Iterator[Finding]:
                 suggestion="name the networks that are needed",
                 severity=Severity.NOTE if block.excluded else Severity.WARNING,
             )
-
-
-def _both_halves(blocks: list[tuple[int, IPBlock]], one: IPBlock) -> bool:
-    return any(
-        other.cidr.prefixlen == 1 and other.cidr.version == one.cidr.version and other.cidr != one.cidr
-        for _, other in blocks
-    )
 
 
 def _dns_only(located: LocatedRule) -> bool:
@@ -169,7 +163,7 @@ def host_bits(view: View) -> Iterator[Finding]:
 
 def _written_blocks(view: View, located: LocatedRule, index: int) -> Iterator[tuple[str, str]]:
     """The blocks of a peer as the manifest has them: (path in the ipBlock, text)."""
-    peer = view.written(located, located.list_name, index)
+    peer = view.source_of(located, located.list_name, index)
     block = peer.get("ipBlock") if isinstance(peer, Mapping) else None
     if not isinstance(block, Mapping):
         return
