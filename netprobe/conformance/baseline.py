@@ -327,7 +327,7 @@ class ConformanceReport:
 class Baseline:
     """Expected failures, the runs to compare with, and the folder that keeps the run.
 
-    Everything is read before the run, so that a mistake in a file does not cost a night.
+    Everything is read before the run, so that a mistake in a file is found at once.
     """
 
     expected: Sequence[ExpectedFailure] = ()
@@ -351,7 +351,7 @@ class Baseline:
         if folder is not None and any(folder.glob("*.json")):
             try:
                 past = read_runs(folder, skipped)
-            except InputError as error:  # the run is worth more than what is left of earlier ones
+            except InputError as error:  # unreadable earlier runs do not stop this one
                 skipped(f"{error}; no earlier run can be read")
         if baseline is None:
             return cls(expected, (), folder, past)

@@ -21,19 +21,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
+from netprobe.conformance import world
 from netprobe.conformance.case import Labels
 from netprobe.conformance.fixture_map import FixtureMap
-from netprobe.conformance.world import (
-    EMPTY,
-    FIXTURE,
-    HOST_PORT,
-    NAMESPACES,
-    ON_HOST,
-    OUTSIDE,
-    PASSING,
-    PODS,
-    served_ports,
-)
 from netprobe.errors import NotFoundError
 from netprobe.model.cluster import Namespace
 from netprobe.model.flow import ContainerPort, End, External, Flow, Pod, PodRef, ServiceRef
@@ -79,17 +69,17 @@ class FixturePlan:
         return f"{self.run}-{self.index}"
 
     def namespaces(self) -> Iterable[Namespace]:
-        mark = {FIXTURE: self.mark}
-        for short in NAMESPACES:
+        mark = {world.FIXTURE: self.mark}
+        for short in world.NAMESPACES:
             yield Namespace(self.name(short), {"ns": short, **mark})
-        yield Namespace(self.name(EMPTY), mark)
+        yield Namespace(self.name(world.EMPTY), mark)
         yield Namespace(self.name(CANARIES), {})
 
     def pods(self) -> Iterable[Pod]:
-        for name in PODS:
+        for name in world.PODS:
             ref = self.ref(name)
             node = self.nodes["abc".index(ref.name) % len(self.nodes)] if self.nodes else None
-            yield Pod(ref, {"pod": ref.name}, ports=served_ports(name), node=node)
+            yield Pod(ref, {"pod": ref.name}, ports=world.served_ports(name), node=node)
         for (client, target), node in zip(self.pairs(), self.nodes or (None,), strict=True):
             yield Pod(client, {}, node=node)
             yield Pod(target, {ROLE: canary.TARGET}, ports=canary.ports(self.kinds), node=node)
@@ -105,13 +95,13 @@ class FixturePlan:
     @property
     def host_port(self) -> int:
         """The port of hostNetwork pods, which rarely collides with another fixture or run."""
-        return HOST_PORT + (int(self.run, 16) * MOST_FIXTURES + self.index) % HOST_PORTS
+        return world.HOST_PORT + (int(self.run, 16) * MOST_FIXTURES + self.index) % HOST_PORTS
 
     def hosts(self) -> Iterable[OutsideHost]:
         """Hosts outside; their addresses in 203.0.113.0/24 depend on the run, since runs may share a lab."""
         base = int(self.run, 16) % 100 * 2
-        for number, name in enumerate(OUTSIDE):
-            last = 1 + (base + self.index * len(OUTSIDE) + number) % 254
+        for number, name in enumerate(world.OUTSIDE):
+            last = 1 + (base + self.index * len(world.OUTSIDE) + number) % 254
             yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
 
 
@@ -270,7 +260,7 @@ class CaseFixture:
         await together(*(self._bench.apply(obj) for key, obj in new.items() if key[0] == TIER))
         calls: list[Awaitable[None]] = [self._bench.apply(obj) for key, obj in new.items() if key[0] != TIER]
         calls += [self._delete(*key) for key in gone if key[0] != TIER]
-        for name in {*self._state.labels, *state.labels} - {PASSING}:  # it is made with its labels
+        for name in {*self._state.labels, *state.labels} - {world.PASSING}:  # it is made with its labels
             old, wanted = self._state.labels.get(name, {}), state.labels.get(name, {})
             if old != wanted:
                 target = self.site.pod(name) if "/" in name else self.site.namespaces[name]
@@ -314,7 +304,7 @@ class CaseFixture:
         self, flow: Flow, stations: Mapping[End, Station] | None = None
     ) -> tuple[NodeNetwork, NodeNetwork]:
         known = stations or self.stations
-        on_host = set(map(self.site.pod, ON_HOST))
+        on_host = set(map(self.site.pod, world.ON_HOST))
 
         def place(end: End) -> NodeNetwork:
             station = known.get(end)

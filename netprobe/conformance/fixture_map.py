@@ -13,24 +13,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from zlib import crc32
 
+from netprobe.conformance import world
 from netprobe.conformance.case import Case, CaseStep, identity
-from netprobe.conformance.world import (
-    EMPTY,
-    FIXTURE,
-    HOST_PORT,
-    KUBELET,
-    NAMESPACES,
-    ON_HOST,
-    OUTSIDE,
-    OVER_6,
-    PASSING,
-    PODS,
-    SERVICE,
-    SERVICE_PORTS,
-    Cell,
-    container_ports,
-    is_pod,
-)
+from netprobe.conformance.world import Cell
 from netprobe.manifests import from_objects
 from netprobe.model.cluster import Cluster, Namespace, Service, ServicePort
 from netprobe.model.flow import Address, End, External, Family, Flow, Pod, PodRef, Protocol, ServiceRef
@@ -49,7 +34,7 @@ _BUILTIN: Final = ("default", "kube-admin", "kube-baseline")  # tiers of Calico 
 BEHIND: Final = "y/a"
 """The pod behind the Service."""
 _ON_THE_SECOND: Final = ("x/b", "y/b", "z/b", "x/far")  # node
-_PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({OVER_6})?>")
+_PLACE = re.compile(rf"<(pods|[vxyz]/\w+|out:\w+)(?: by ([xyz]/\w+))?({world.OVER_6})?>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +50,14 @@ class FixtureMap:
     namespaces: Mapping[str, str]
     addresses: Mapping[str, tuple[Address, ...]]
     nodes: Mapping[str, str] = field(default_factory=dict)
-    host_port: int = HOST_PORT
+    host_port: int = world.HOST_PORT
     mark: str = NO_MARK
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def end(self, name: str) -> End:
-        if name == SERVICE:
+        if name == world.SERVICE:
             return self._service_ref
-        if not is_pod(name):
+        if not world.is_pod(name):
             return External(self.addresses[name][0], name)
         return self.pod(name)
 
@@ -83,11 +68,11 @@ class FixtureMap:
     def flow(self, cell: Cell) -> Flow:
         """The flow of a cell; of the pods' first address family if the cell names none."""
         number, protocol, *family = cell.port.split("/")
-        version: Family = self.addresses[PODS[0]][0].version
+        version: Family = self.addresses[world.PODS[0]][0].version
         if family:
             version = 6 if family[0] == "6" else 4
         source, destination = self.end(cell.source), self.end(cell.destination)
-        port = self.host_port if cell.destination in ON_HOST else int(number)
+        port = self.host_port if cell.destination in world.ON_HOST else int(number)
         return Flow(source, destination, port, Protocol(protocol), version)
 
     def declared(self, step: CaseStep, cells: Iterable[Cell]) -> Matrix[Verdict]:
@@ -107,16 +92,17 @@ class FixtureMap:
         namespaces = {
             name: Namespace(name, {**self.labels(short, step), NAME_LABEL: name})
             for short, name in self.namespaces.items()
-            if short != PASSING or step.passing
+            if short != world.PASSING or step.passing
         }
-        pods = {self.pod(name): self._pod(name, step) for name in (*PODS, *step.pods)}
+        pods = {self.pod(name): self._pod(name, step) for name in (*world.PODS, *step.pods)}
         services = {}
-        if SERVICE in case.scope.extra and SERVICE in self.addresses:
+        if world.SERVICE in case.scope.extra and world.SERVICE in self.addresses:
             ref = self._service_ref
             ports = (
-                ServicePort(int(port.partition("/")[0]), target) for port, target in SERVICE_PORTS.items()
+                ServicePort(int(port.partition("/")[0]), target)
+                for port, target in world.SERVICE_PORTS.items()
             )
-            services[ref] = Service(ref, {"pod": "a"}, self.addresses[SERVICE], tuple(ports))
+            services[ref] = Service(ref, {"pod": "a"}, self.addresses[world.SERVICE], tuple(ports))
         return replace(read, namespaces=namespaces, pods=pods, services=services)
 
     def _pod(self, name: str, step: CaseStep) -> Pod:
@@ -124,16 +110,16 @@ class FixtureMap:
             self.pod(name),
             self.labels(name, step),
             self.addresses[name],
-            container_ports(name),
+            world.container_ports(name),
             self.nodes.get(name, "n1"),
-            self.addresses.get(f"{KUBELET}{name}", ()),
-            host_network=name in ON_HOST,
+            self.addresses.get(f"{world.KUBELET}{name}", ()),
+            host_network=name in world.ON_HOST,
         )
 
     def labels(self, name: str, step: CaseStep | None = None) -> dict[str, str]:
         """All labels of a namespace ("y") or a pod ("y/b") in a step."""
-        own = {"pod": name.partition("/")[2]} if "/" in name else {FIXTURE: self.mark}
-        if name in NAMESPACES:
+        own = {"pod": name.partition("/")[2]} if "/" in name else {world.FIXTURE: self.mark}
+        if name in world.NAMESPACES:
             own["ns"] = name
         extra = {**step.pods.get(name, {}), **step.labels.get(name, {})} if step else {}
         return {**own, **extra}
@@ -143,7 +129,7 @@ class FixtureMap:
 
     @property
     def _service_ref(self) -> ServiceRef:
-        namespace, _, name = SERVICE.removeprefix("svc:").partition("/")
+        namespace, _, name = world.SERVICE.removeprefix("svc:").partition("/")
         return ServiceRef(self.namespaces[namespace], name)
 
     def service(self) -> Object:
@@ -151,7 +137,7 @@ class FixtureMap:
         ref = self._service_ref
         ports = [
             {"name": f"p{port.partition('/')[0]}", "port": int(port.partition("/")[0]), "targetPort": target}
-            for port, target in SERVICE_PORTS.items()
+            for port, target in world.SERVICE_PORTS.items()
         ]
         return {
             "apiVersion": "v1",
@@ -170,7 +156,7 @@ class FixtureMap:
         made: Object = {**policy, "metadata": metadata, "spec": self._placed(policy["spec"])}
         if (tier := made["spec"].get("tier", _BUILTIN[0])) not in _BUILTIN and key != CLUSTER_NETWORK_POLICY:
             made["spec"]["tier"] = f"{self._unique}{prefix}{tier}"
-        narrow(made, FIXTURE, self.mark)
+        narrow(made, world.FIXTURE, self.mark)
         if key in self.versions:
             set_version(made, self.versions[key])
         return made
@@ -201,7 +187,7 @@ class FixtureMap:
     def _network(self, what: str, by: str | None, family: Family | None) -> str:
         if what != "pods":
             return str(ip_network(self._address(what, family)))
-        whole = covering([self._address(pod, family) for pod in PODS])
+        whole = covering([self._address(pod, family) for pod in world.PODS])
         return f"{self._address(by, family)}/{whole.prefixlen}" if by else str(whole)
 
     def _address(self, end: str, family: Family | None) -> Address:
@@ -225,17 +211,19 @@ def covering(addresses: Sequence[Address]) -> IPv4Network | IPv6Network:
 def fictional_map(*, dual: bool = True) -> FixtureMap:
     """A fixture that exists nowhere, for work without packets; `dual`: its pods have IPv6 addresses too."""
     addresses: dict[str, tuple[Address, ...]] = {}
-    for third, namespace in enumerate((*NAMESPACES, PASSING), 1):
+    for third, namespace in enumerate((*world.NAMESPACES, world.PASSING), 1):
         for fourth, pod in ((1, "a"), (2, "b"), (17, "c"), (33, "late")):
             both = ip_address(f"10.244.{third}.{fourth}"), ip_address(f"fd00:244::{third}:{fourth}")
             addresses[f"{namespace}/{pod}"] = both if dual else both[:1]
-    addresses[SERVICE] = (ip_address("10.96.0.80"),)
-    addresses |= {name: (ip_address(f"203.0.113.{n}"),) for n, name in enumerate(OUTSIDE, 50)}
-    addresses |= {name: (ip_address(f"192.0.2.{n}"),) for n, name in enumerate(ON_HOST, 1)}
-    nodes = {name: "n2" if name in {*_ON_THE_SECOND} else "n1" for name in addresses if is_pod(name)}
+    addresses[world.SERVICE] = (ip_address("10.96.0.80"),)
+    addresses |= {name: (ip_address(f"203.0.113.{n}"),) for n, name in enumerate(world.OUTSIDE, 50)}
+    addresses |= {name: (ip_address(f"192.0.2.{n}"),) for n, name in enumerate(world.ON_HOST, 1)}
+    nodes = {name: "n2" if name in {*_ON_THE_SECOND} else "n1" for name in addresses if world.is_pod(name)}
     for name, node in nodes.items():
-        addresses[f"{KUBELET}{name}"] = (ip_address(f"192.0.2.{node[1:]}"),)
-    return FixtureMap({name: name for name in (*NAMESPACES, EMPTY, PASSING)}, addresses, nodes)
+        addresses[f"{world.KUBELET}{name}"] = (ip_address(f"192.0.2.{node[1:]}"),)
+    return FixtureMap(
+        {name: name for name in (*world.NAMESPACES, world.EMPTY, world.PASSING)}, addresses, nodes
+    )
 
 
 _SITE = fictional_map()
@@ -278,7 +266,7 @@ def isolated_pods(case: Case) -> frozenset[str]:
     found: set[str] = set()
     for step in case.steps:
         simulator = Simulator(_SITE.cluster(case, step))
-        for name in (*PODS, *step.pods):
+        for name in (*world.PODS, *step.pods):
             pod = simulator.cluster.pods[_SITE.pod(name)]
             if any(simulator.sides.applying(pod, direction) for direction in Direction):
                 found.add(name)
@@ -286,7 +274,7 @@ def isolated_pods(case: Case) -> frozenset[str]:
 
 
 def _pod(end: str) -> str:
-    return BEHIND if end == SERVICE else end
+    return BEHIND if end == world.SERVICE else end
 
 
 def _differ(case: Case, pair: Sequence[Cell]) -> bool:

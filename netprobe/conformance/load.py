@@ -15,18 +15,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
+from netprobe.conformance import world
 from netprobe.conformance.case import ApiRule, Case, CaseStep, identity
 from netprobe.conformance.families import Families
-from netprobe.conformance.world import (
-    KUBELET,
-    ON_HOST,
-    OVER_6,
-    PASSING,
-    PORTS,
-    Cell,
-    CellScope,
-    read_expectation,
-)
+from netprobe.conformance.world import Cell, CellScope
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import files as manifest_files
 from netprobe.manifests.excerpt import Position, TextError
@@ -243,12 +235,15 @@ class _CaseReader(ListReader):
         for index, rule in enumerate(spec.rules):
             if rule not in rules():
                 self.complain(f"{path}.rules[{index}]", f"docs/semantics.md has no rule {rule!r}")
-        for need, ends in (("host-network", ON_HOST), ("kubelet", [e for e in spec.ends if KUBELET in e])):
+        for need, ends in (
+            ("host-network", world.ON_HOST),
+            ("kubelet", [e for e in spec.ends if world.KUBELET in e]),
+        ):
             if need not in spec.needs and (asked := [end for end in spec.ends if end in ends]):
                 self.complain(f"{path}.ends", f"{', '.join(asked)}: the case must list {need} under `needs`")
-        if OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
+        if world.OVER_6 in repr(spec.moments) and "dual-stack" not in spec.needs:
             self.complain(path, "uses an IPv6 address: the case must list dual-stack under `needs`")
-        scope = CellScope(tuple(spec.ports or PORTS), tuple(spec.ends), tuple(spec.families))
+        scope = CellScope(tuple(spec.ports or world.PORTS), tuple(spec.ends), tuple(spec.families))
         steps = [
             self._step(f"{path}.moments[{index}]", step, scope) for index, step in enumerate(spec.moments)
         ]
@@ -271,7 +266,7 @@ class _CaseReader(ListReader):
                 self.complain(f"{path}.pods.{pod}", "must be one of the case's `ends`")
         there = {*spec.pods, *(pod.partition("/")[0] for pod in spec.pods)}
         try:
-            expected = read_expectation(spec.expect, list(scope.cells()))
+            expected = world.read_expectation(spec.expect, list(scope.cells()))
         except ValueError as error:
             self.complain(f"{path}.expect", str(error))
             expected = bool
@@ -279,9 +274,9 @@ class _CaseReader(ListReader):
         for index, pod in enumerate(spec.remade):
             if pod not in there:
                 self.complain(f"{path}.remade[{index}]", "must be one of this step's `pods`")
-        if PASSING not in there:
+        if world.PASSING not in there:
             for index, one in enumerate(spec.policies):
-                if one.namespace == PASSING:
+                if one.namespace == world.PASSING:
                     self.complain(f"{path}.policies[{index}].in", "namespace v exists only with `pods` in it")
         holds = [one.replace("->", " ").split() for one in spec.holds]
         return CaseStep(

@@ -283,7 +283,7 @@ class Runner:
         return None
 
     async def _nodes(self) -> tuple[str, ...]:
-        """Two nodes that accept pods; () if nodes may not be listed."""
+        """Two nodes that accept pods; () if nodes cannot be listed."""
         try:
             found = await nodes_of(self.cluster, wait_s=self.deadlines.ready_s, progress=self.progress)
         except ClusterError:

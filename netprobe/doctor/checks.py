@@ -18,7 +18,7 @@ from netprobe.probe.plan import Station
 
 
 class CheckStatus(Enum):
-    """NOTE does not count as a problem; UNKNOWN: could not be found out."""
+    """NOTE does not count as a problem; UNKNOWN: could not be determined."""
 
     OK = "ok"
     NOTE = "note"
@@ -58,7 +58,7 @@ class Diagnosis:
 
     @property
     def exit_status(self) -> int:
-        """1: something is wrong. 3: something could not be found out. Else 0."""
+        """1: something is wrong. 3: something could not be determined. Else 0."""
         found = {check.status for check in self.checks}
         if CheckStatus.FAILED in found:
             return 1

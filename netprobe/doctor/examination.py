@@ -60,7 +60,7 @@ class Examination:
     _served: dict[str, str] = field(default_factory=dict)
 
     async def diagnose(self) -> Diagnosis:
-        """Find out everything that can be; ClusterError only if the API does not answer at all."""
+        """Run all checks that are possible; ClusterError only if the API does not answer at all."""
         self.progress("asking the API server")
         user = await _user(self.cluster)
         self._checks = [_api_check(self.facts, self.server)]
@@ -128,11 +128,7 @@ class Examination:
         own = replace(own, closing=checks.deciding(closed))
         before = {path: answer for path, answer in before.items() if path not in closed}
         self._checks += kinds.closed_paths(closed, len(before))
-        self._checks += [
-            *checks.networks(before, closed),
-            checks.dns(names, closed),
-            checks.families(made),
-        ]
+        self._checks += [*checks.networks(before, closed), checks.dns(names, closed), checks.families(made)]
         host, failure = await self._host(bench, made)
         from_host = pods.paths([host], servers) if host is not None else ()
         alone = await deny_all.baseline(sessions, from_host)
@@ -246,11 +242,7 @@ def _other_policies_check(found: Sequence[str]) -> Check:
 
 async def _user(cluster: ClusterAPI) -> str | None:
     """The user of the credentials; None if the server does not say (before Kubernetes 1.28)."""
-    question: Object = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "SelfSubjectReview",
-        "metadata": {},
-    }
+    question: Object = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "metadata": {}}
     try:
         answer = await cluster.create(question)
     except ClusterError:
@@ -305,7 +297,7 @@ async def _permission_checks(
 async def _node_check(
     cluster: ClusterAPI, *, wait_s: float = 0.0, progress: Callable[[str], None] = lambda _: None
 ) -> tuple[Check, tuple[NodeStatus, ...] | None]:
-    """The nodes, sorted by name, once those that are starting are usable; None if they may not be listed."""
+    """The nodes, sorted by name, once those that are starting are usable; None if they cannot be listed."""
     try:
         found = await list_nodes(cluster, wait_s=wait_s, progress=progress)
     except ClusterError as e:

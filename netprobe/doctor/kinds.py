@@ -71,7 +71,7 @@ def check(versions: Mapping[str, str]) -> Check:
 class OwnPolicies:
     """The policies that the cluster has, as far as they may decide paths between the probe pods.
 
-    `objects` are those policies, the namespaces and the probe pods. Kinds that may not be listed are
+    `objects` are those policies, the namespaces and the probe pods. Kinds that cannot be listed are
     `unreadable`. `closing`: those that close paths before any other policy is applied.
     """
 
@@ -102,7 +102,7 @@ class OwnPolicies:
         return found
 
     def doubtful(self, paths: Iterable[PodPath], policy: ReadOnlyObject) -> tuple[str, ...]:
-        """What is not simulated or may not be read, and may decide one of the paths."""
+        """What is not simulated or cannot be read, and may decide one of the paths."""
         simulator = self._simulator(policy)
         decisions = [simulator.decide(_flow(path)) for path in paths if _knows(simulator, path)]
         named = (f"{one.ref.kind} {one.ref}" for decision in decisions for one in decision.qualified_by)

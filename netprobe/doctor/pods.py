@@ -120,11 +120,7 @@ def deny_all_policy(run: str, direction: Direction) -> Object:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {
-            "name": f"deny-{direction.value}",
-            "namespace": namespace(run),
-            "labels": {RUN: run},
-        },
+        "metadata": {"name": f"deny-{direction.value}", "namespace": namespace(run), "labels": {RUN: run}},
         "spec": {"podSelector": {"matchLabels": {ROLE: role}}, "policyTypes": [direction.value.capitalize()]},
     }
 

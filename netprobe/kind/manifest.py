@@ -32,11 +32,7 @@ CALICO: Final = Pinned(
     "v3.32.1",
     "https://raw.githubusercontent.com/projectcalico/calico/v3.32.1/manifests/calico.yaml",
     "a1df919d9721cf667accdc3e72848911b0cb25cfab7d2478ad0c996302c95744",
-    (
-        "quay.io/calico/cni:v3.32.1",
-        "quay.io/calico/node:v3.32.1",
-        "quay.io/calico/kube-controllers:v3.32.1",
-    ),
+    ("quay.io/calico/cni:v3.32.1", "quay.io/calico/node:v3.32.1", "quay.io/calico/kube-controllers:v3.32.1"),
 )
 
 

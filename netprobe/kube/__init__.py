@@ -68,7 +68,7 @@ async def connect(
             # The exception may quote the file, which holds secrets: name the file, not its content.
             known = _contexts(path)
             if context and known and context not in known:
-                why = f"there is none of that name; {_similar(context, known)}"
+                why = f"it does not exist; {_similar(context, known)}"
                 raise UsageError(f"{path}: cannot use the context {context!r}: {why}") from e
             wanted = f"the context {context!r}" if context else "the current context"
             raise UsageError(f"{path}: cannot use {wanted} of this kubeconfig") from e
@@ -115,7 +115,7 @@ def _contexts(path: str) -> list[str]:
 
 
 def _similar(name: str, known: Sequence[str]) -> str:
-    """The names that a wrong one may stand for."""
+    """The end of a sentence about an unknown name: the nearest known ones."""
     near = get_close_matches(name, known, 3)
     if near:
         return f"did you mean {' or '.join(near)}?"

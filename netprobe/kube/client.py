@@ -18,7 +18,7 @@ from netprobe.errors import ClusterError, ConflictError, NotFoundError, Unreacha
 from netprobe.kube import errors
 from netprobe.kube.exec import open_exec
 from netprobe.kube.resources import RESOURCES, ServedKinds
-from netprobe.kube.transport import TRIES, RateLimit, Transport
+from netprobe.kube.transport import TRIES, RateLimit, Request, Transport
 from netprobe.model.flow import PodRef
 from netprobe.model.objects import Object
 from netprobe.probe.api import LOST_S, Event, Execution
@@ -144,12 +144,7 @@ class KubeCluster:
     async def replace(self, obj: Object) -> Object:
         meta = obj["metadata"]
         return await self._request(
-            "PUT",
-            key_of(obj),
-            meta.get("namespace"),
-            meta["name"],
-            body=obj,
-            twice="resourceVersion" in meta,
+            "PUT", key_of(obj), meta.get("namespace"), meta["name"], body=obj, twice="resourceVersion" in meta
         )
 
     async def apply(self, obj: Object, *, may_replace: Callable[[Object], bool] = lambda _: True) -> Object:
@@ -235,9 +230,8 @@ class KubeCluster:
             "spec": {"ephemeralContainers": [*others, container]},
         }
         path = f"{RESOURCES['Pod'].path(pod.namespace, pod.name)}/ephemeralcontainers"
-        return await self._transport.json(
-            "PATCH", path, f"patch pods/ephemeralcontainers of {pod}", body=body
-        )
+        what = f"patch pods/ephemeralcontainers of {pod}"
+        return await self._transport.json(Request("PATCH", path, what, body=body))
 
     @asynccontextmanager
     async def _running(
@@ -252,7 +246,7 @@ class KubeCluster:
 
     async def raw(self, path: str) -> Object:
         """GET a path that is not a resource ("/version"), with few tries: an aggregated API may be down."""
-        return await self._transport.json("GET", path, f"get {path}", tries=3)
+        return await self._transport.json(Request("GET", path, f"get {path}"), tries=3)
 
     async def _list(
         self, kind: str, namespace: str | None, labels: Mapping[str, str | None] | None
@@ -285,10 +279,8 @@ class KubeCluster:
         }
         resource = await self._served.resource(kind)
         what = f"watch {resource.plural}" + (f" in {namespace}" if namespace else "")
-        responding = self._transport.response(
-            "GET", resource.path(namespace), what, query=query, timeout_s=_WATCH_S + 30
-        )
-        async with responding as response:
+        request = Request("GET", resource.path(namespace), what, query)
+        async with self._transport.response(request, _WATCH_S + 30) as response:
             if response.connection and response.connection.transport:
                 self._remember(response.connection.transport.get_extra_info("socket"))
             with errors.wire_errors(what, self.server):
@@ -322,10 +314,8 @@ class KubeCluster:
             body = {**body, "apiVersion": resource.api_version}
         subject = name or (body["metadata"].get("name") if body else None)
         what = errors.of_request(method, resource.plural, namespace, subject)
-        path = resource.path(namespace, name)
-        return await self._transport.json(
-            method, path, what, query=query, body=body, twice=twice, tries=tries
-        )
+        request = Request(method, resource.path(namespace, name), what, query or {}, body)
+        return await self._transport.json(request, twice=twice, tries=tries)
 
     async def close(self) -> None:
         """Close all connections, and wait for those that aiohttp leaves open for a moment."""

@@ -79,11 +79,11 @@ class ExecSession:
         return []
 
     def sent(self, size: int) -> None:
-        """So many bytes went to standard input: the command may answer them."""
+        """Count bytes of standard input: the command may answer them."""
         self._left += size * _BYTES_A_BYTE
 
     def _refuse(self, reason: str) -> None:
-        """Take no more of a command that a probe's shell would not be."""
+        """Read no more output: no probe's shell behaves like this."""
         self._partial = ""
         self.finished = self.finished or ExecResult(None, reason)
 

@@ -1,4 +1,4 @@
-"""What a cluster is, with evidence; what may not be read is None, not an error."""
+"""Server version, nodes and network plugin, with evidence; what cannot be read is None, not an error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ClusterFacts:
 
 
 async def facts(cluster: KubeCluster) -> ClusterFacts:
-    """Ask a cluster what it is. ClusterError only if it does not answer at all."""
+    """Read what a cluster is. ClusterError only if it does not answer at all."""
     version = str((await cluster.raw("/version")).get("gitVersion", "unknown"))
     if LAB in version:
         return ClusterFacts(version, True, await _nodes(cluster), "netprobe lab", "the server's version")

@@ -18,6 +18,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -86,6 +87,17 @@ class RateLimit:
             await asyncio.sleep(wait_s)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`what` describes it in errors, as "create pods in x". None in the query: no such parameter."""
+
+    method: str
+    path: str
+    what: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Object | None = None
+
+
 class Transport:
     """Sends requests to one API server.
 
@@ -112,29 +124,19 @@ class Transport:
         """The URL of the API server."""
         return str(self.client.configuration.host)
 
-    async def json(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Object | None = None,
-        twice: bool | None = None,
-        tries: int = TRIES,
-    ) -> Object:
-        """Send a request and read the object in the answer; `what` describes it in errors. ClusterError.
+    async def json(self, request: Request, *, twice: bool | None = None, tries: int = TRIES) -> Object:
+        """Send a request and read the object in the answer. ClusterError.
 
         `twice`: it may be sent twice; None: if its method says so.
         """
 
         async def once() -> Object:
-            async with self.response(method, path, what, query=query, body=body) as response:
-                with errors.wire_errors(what, self.server):
+            async with self.response(request) as response:
+                with errors.wire_errors(request.what, self.server):
                     text = await response.text()
-            return self.parse(text, what)
+            return self.parse(text, request.what)
 
-        safe = method in {"GET", "DELETE", "PATCH"} if twice is None else twice
+        safe = request.method in {"GET", "DELETE", "PATCH"} if twice is None else twice
         return await self.repeated(once, twice=safe, tries=tries)
 
     async def repeated(self, send: Callable[[], Awaitable[T]], *, twice: bool, tries: int = TRIES) -> T:
@@ -152,10 +154,7 @@ class Transport:
                     return twice
             return False
 
-        result: T = await REQUESTS.copy(
-            retry=tenacity.retry_if_exception(again),
-            stop=_stop(tries),
-        )(send)
+        result: T = await REQUESTS.copy(retry=tenacity.retry_if_exception(again), stop=_stop(tries))(send)
         return result
 
     def parse(self, text: str | bytes, what: str) -> Object:
@@ -174,20 +173,11 @@ class Transport:
 
     @asynccontextmanager
     async def response(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Object | None = None,
-        timeout_s: float | None = None,
+        self, request: Request, timeout_s: float | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One response with a status of success; any other status is raised. Not retried."""
         timeout = aiohttp.ClientTimeout(total=timeout_s or self.timeout_s, sock_connect=CONNECT_S)
-        response = await self.renewed(
-            lambda: self._send(method, path, what, query=query or {}, body=body, timeout=timeout)
-        )
+        response = await self.renewed(lambda: self._send(request, timeout))
         try:
             yield response
         finally:
@@ -201,39 +191,30 @@ class Transport:
             await self.reload()
             return await send()
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        *,
-        query: Mapping[str, Any],
-        body: Object | None,
-        timeout: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         await self.limit.turn()
         headers = {"Accept": "application/json"}
-        if method == "PATCH":
+        if request.method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
         _, url, headers, body, _ = await self.client.param_serialize(
-            method,
-            path,
-            query_params=[(key, value) for key, value in query.items() if value is not None],
+            request.method,
+            request.path,
+            query_params=[(key, value) for key, value in request.query.items() if value is not None],
             header_params=headers,
-            body=body,
+            body=request.body,
             auth_settings=["BearerToken"],
         )
-        with errors.wire_errors(what, self.server):
+        with errors.wire_errors(request.what, self.server):
             answer = await self.client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
+                request.method, url, headers=headers, body=body, _request_timeout=timeout
             )
         self.answered_at = asyncio.get_running_loop().time()
         response: aiohttp.ClientResponse = answer.response
         if response.status < 400:
             return response
         try:
-            with errors.wire_errors(what, self.server):
+            with errors.wire_errors(request.what, self.server):
                 text = await response.text()
         finally:
             response.release()
-        raise errors.from_status(response.status, text, what=what, headers=response.headers)
+        raise errors.from_status(response.status, text, what=request.what, headers=response.headers)

@@ -15,7 +15,7 @@ from typing import Any
 
 from netprobe.errors import LabError
 from netprobe.lab import placement, podstatus
-from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
+from netprobe.lab.api.operations import Operations, now
 from netprobe.lab.api.resources import NODES, PODS
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
@@ -146,12 +146,10 @@ class Kubelet(Controller[ObjectKey]):
                 self.operations.record(pod, "Killing", message, component="kubelet")
         await self._tear_down(key)
         stored = self.store.get(PODS, key)
-        metadata = pod["metadata"]
-        if stored is not None and stored.object["metadata"]["uid"] == metadata["uid"]:
-            if stored.object["metadata"].get("deletionGracePeriodSeconds") == 0:
-                return  # a finalizer keeps it
-            deletion = Deletion(grace_s=0, uid=metadata["uid"])
-            self.operations.delete(PODS, key.namespace, key.name, deletion, lab_itself())
+        left = {} if stored is None else stored.object["metadata"]
+        kept_by_finalizer = left.get("deletionGracePeriodSeconds") == 0
+        if left.get("uid") == pod["metadata"]["uid"] and not kept_by_finalizer:
+            self.operations.remove(PODS, pod, grace_s=0)
 
     async def _tear_down(self, key: ObjectKey) -> None:
         if key in self._local:

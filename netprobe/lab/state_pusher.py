@@ -9,17 +9,8 @@ from ipaddress import ip_address
 from typing import Final, TypeAlias
 
 from netprobe.errors import LabError
-from netprobe.lab.api.resources import (
-    DEFINED,
-    DEFINITIONS,
-    ENDPOINT_SLICES,
-    NAMESPACES,
-    NETWORK_POLICIES,
-    NODES,
-    SERVICE_ACCOUNTS,
-    SERVICES,
-    Resource,
-)
+from netprobe.lab.api import resources as r
+from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.store import ObjectKey, Store, StoredChange
 from netprobe.lab.fabric.state import Fabric, InstalledPolicy, NetworkState, PolicyPod
 from netprobe.model.cluster import Node
@@ -32,8 +23,10 @@ from netprobe.policies.kinds import NETWORK_POLICY, PolicyKind
 OUTSIDE = "netprobe-outside"
 """The namespace of external hosts; no selector and no policy reaches into it."""
 
-_POLICIES: Final = {NETWORK_POLICIES: NETWORK_POLICY, **DEFINED}
-_SEEN: Final = frozenset((SERVICE_ACCOUNTS, NAMESPACES, NODES, SERVICES, ENDPOINT_SLICES, *_POLICIES))
+_POLICIES: Final = {r.NETWORK_POLICIES: NETWORK_POLICY, **r.DEFINED}
+_SEEN: Final = frozenset(
+    (r.SERVICE_ACCOUNTS, r.NAMESPACES, r.NODES, r.SERVICES, r.ENDPOINT_SLICES, *_POLICIES)
+)
 _Installed: TypeAlias = InstalledPolicy | Tier | NetworkSet
 _RETRY_S = 0.5
 logger = logging.getLogger(__name__)
@@ -80,15 +73,16 @@ class StatePusher:
         records = self._read()
         tiers = {tier.name: tier for tier in STANDARD_TIERS}
         tiers |= {tier_name(one.name): one for one in records if isinstance(one, Tier)}
-        nodes = self._all(NODES)
+        nodes = self._all(r.NODES)
         return NetworkState(
             namespaces={
-                name: labels_of_namespace(name, labels) for name, labels in map(_named, self._all(NAMESPACES))
+                name: labels_of_namespace(name, labels)
+                for name, labels in map(_named, self._all(r.NAMESPACES))
             },
             members=self._with_accounts(),
             policies=[one for one in records if isinstance(one, InstalledPolicy)],
-            services=self._all(SERVICES),
-            endpoint_slices=self._all(ENDPOINT_SLICES),
+            services=self._all(r.SERVICES),
+            endpoint_slices=self._all(r.ENDPOINT_SLICES),
             tiers=tuple(tiers.values()),
             nodes={obj["metadata"]["name"]: obj["metadata"].get("annotations") or {} for obj in nodes},
             network_sets=tuple(
@@ -127,7 +121,7 @@ class StatePusher:
         """The pods with the labels of their accounts; a pod is the same record while these are the same."""
         found = {}
         for ref, member in self._members.items():
-            stored = self._store.get(SERVICE_ACCOUNTS, ObjectKey(ref.namespace, member.account))
+            stored = self._store.get(r.SERVICE_ACCOUNTS, ObjectKey(ref.namespace, member.account))
             labels = {} if stored is None else labels_of_account(member.account, _labels(stored.object))
             if member.account_labels != labels:
                 member = self._members[ref] = replace(member, account_labels=labels)  # noqa: PLW2901
@@ -149,7 +143,7 @@ class StatePusher:
             self._newest = self._group.create_task(self._push())
 
     def _note(self, change: StoredChange) -> None:
-        if change.resource is DEFINITIONS:  # objects of a kind that is no longer served are gone
+        if change.resource is r.DEFINITIONS:  # objects of a kind that is no longer served are gone
             self._objects.clear()
             self._touch()
         elif change.resource in _SEEN:

@@ -216,7 +216,7 @@ class Canaries:
     _turns: dict[str, int] = field(default_factory=dict, init=False)  # by kind: which of its ports is open
 
     async def announce(self, change: int, kinds: Iterable[str] = ()) -> tuple[int, ...]:
-        """Let change number `change`, from 1, be seen at the canaries. Call it after everything else.
+        """Make change number `change` (from 1) visible at the canaries. Call it after everything else.
 
         `kinds`: the kinds of OPENING that the change is about. Returns the ports that are open once all of it
         is in force.

@@ -52,7 +52,7 @@ class Cleaned:
     """What `clean` did, or would do: `removed` of dead runs, `spared` of living ones.
 
     `unproven`: objects that carry the label of a dead run, and nothing proves that the run made them.
-    `unlisted`: kinds that these credentials may not list in the whole cluster. Only runs in place leave
+    `unlisted`: kinds that these credentials cannot list in the whole cluster. Only in-place runs leave
     objects of these kinds behind.
     """
 
@@ -211,7 +211,7 @@ async def _owned(cluster: ClusterAPI, record: Record) -> list[Object]:
 async def _labelled(
     cluster: ClusterAPI, run: str | None, unlisted: set[str] | None = None
 ) -> dict[str, list[Object]]:
-    """Everything with the label, by run; kinds that may not be listed are added to `unlisted`."""
+    """Everything with the label, by run; kinds that cannot be listed are added to `unlisted`."""
 
     async def find(kind: str) -> list[Object]:
         try:

@@ -20,7 +20,7 @@ KINDS: Final = (*DECIDING, *(kind for kind in SELECTABLE if kind not in DECIDING
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`objects` in the order of the kinds, and the keys of the policy kinds that may not be listed."""
+    """`objects` in the order of the kinds, and the keys of the policy kinds that cannot be listed."""
 
     objects: tuple[Object, ...]
     unreadable: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Listed:
 async def listed(cluster: ClusterAPI, kinds: Iterable[str] = KINDS) -> Listed:
     """List objects of these kinds. A kind that the cluster does not serve has none.
 
-    ClusterError if the cluster does not answer, or if a kind that every cluster has may not be listed.
+    ClusterError if the cluster does not answer, or if a kind that every cluster has cannot be listed.
     """
     unreadable: list[str] = []
 
@@ -78,7 +78,7 @@ class OtherPolicies:
     """Policies of kinds that are not simulated: a phrase for each kind, and whether some exist for certain.
 
     netprobe does not know which labels matter to them. A pod that represents a real one then has all of
-    its labels, and the report says why. The same holds for kinds that may not be listed.
+    its labels, and the report says why. The same holds for kinds that cannot be listed.
     """
 
     kinds: Mapping[str, bool] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class OtherPolicies:
 
 
 async def other_policies(cluster: ClusterAPI) -> OtherPolicies:
-    """List the policies of all kinds that are not simulated; usually there are none."""
+    """List the policies of all kinds that are not simulated. Most clusters have none."""
 
     async def phrase(kind: PolicyKind) -> tuple[str, bool] | None:
         name = f"{kind.plural}.{kind.group}"

@@ -185,9 +185,8 @@ class GuestWorkbench(Bench):
         self.servers: Mapping[str, Station] = {}
 
     def control_pair(self, source: str, destination: str, target: Target) -> tuple[Try, ...]:
-        """The try that proves the path from one node to another, with the protocol of `target`.
-
-        () if there is none.
+        """The try that proves the path from one node to another, with the protocol of `target`; () if no
+        pods are there for it.
         """
         client, server = self.clients.get(source), self.servers.get(destination)
         if client is None or server is None:

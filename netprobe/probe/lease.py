@@ -49,7 +49,7 @@ def holder() -> str:
 
 
 def home(record: Record) -> Object:
-    """The run's own namespace. Until it has the Lease, it says itself whose it is."""
+    """The run's own namespace. Until the Lease in it exists, annotations hold the record and the holder."""
     own = Record(record.run, record.token, {ObjectRef("Namespace", None, run_namespace(record.run))})
     notes = {**own.annotation(), HOLDER: holder()}
     return record.mark(run_objects.namespace(run_namespace(record.run), record.run, annotations=notes))

@@ -110,4 +110,4 @@ class Record:
 
 
 OPEN: Final[list[Record]] = []
-"""The records of this process's runs whose objects are not all removed yet; said when it is interrupted."""
+"""The records of this process's runs that still have objects; printed if the process is interrupted."""

@@ -251,12 +251,7 @@ def grant(permissions: Iterable[Permission], user: str, name: str = "netprobe") 
         subject = {"kind": "ServiceAccount", "namespace": parts[2], "name": parts[3]}
     meta = {"name": name}
     return [
-        {
-            "apiVersion": f"{api}/v1",
-            "kind": "ClusterRole",
-            "metadata": meta,
-            "rules": rules(permissions),
-        },
+        {"apiVersion": f"{api}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules(permissions)},
         {
             "apiVersion": f"{api}/v1",
             "kind": "ClusterRoleBinding",

@@ -125,7 +125,7 @@ class Prober:
         await asyncio.gather(self._sessions.close(), self._canary_sessions.close())
 
     async def baseline(self, *, paths: bool = True) -> Enforcement:
-        """Prove paths, before the first change; also find out whether the cluster enforces policies.
+        """Prove paths, before the first change, and check whether the cluster enforces policies.
 
         With `paths` False (policies are already in force), only the latter.
         """
@@ -231,7 +231,7 @@ class Prober:
     async def _confirm_enforcement(self, *, stale: bool) -> None:
         """Look again while the rounds last: the port that the next change opens must stay closed.
 
-        Not if the change was not seen (`stale`): the last one but one has opened that port too.
+        Not if the change was not seen (`stale`): the change before the last one opened that port too.
         """
         if self._watches and self._enforcement.enforcing is not False and not stale:
             found = await self._closed(self._change + 1, held=True)

@@ -90,10 +90,7 @@ def run_namespace(run: str) -> str:
 
 
 def namespace(
-    name: str,
-    run: str,
-    labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
+    name: str, run: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
 ) -> Object:
     own = {key: value for key, value in (labels or {}).items() if key != NAME_LABEL}
     meta = {"name": name, "labels": {**own, RUN: run}, "annotations": dict(annotations or {})}

@@ -30,7 +30,7 @@ KINDS: Final = (
 class Surroundings:
     """The objects of a cluster as listed, by kind, without those that runs of netprobe created.
 
-    Policy kinds are identified by their keys. `unreadable`: the policy kinds that may not be listed.
+    Policy kinds are identified by their keys. `unreadable`: the policy kinds that cannot be listed.
     """
 
     objects: Mapping[str, tuple[Object, ...]]

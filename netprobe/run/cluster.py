@@ -108,7 +108,7 @@ def _lab_options(target: ClusterChoice, options: RunOptions) -> LabOptions | Non
 
 
 async def _uid(api: KubeCluster) -> str | None:
-    """That of the namespace kube-system, which lives as long as the cluster; None if it may not be read."""
+    """That of the namespace kube-system, which lives as long as the cluster; None if it cannot be read."""
     try:
         namespace = await api.get("Namespace", "kube-system")
     except ClusterError:

@@ -17,16 +17,7 @@ from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
 from netprobe.model.labels import NAME_LABEL, Selector
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
-from netprobe.model.policy import (
-    AllPeers,
-    Direction,
-    NetworkSet,
-    NotPeer,
-    Peer,
-    PodPeer,
-    Policy,
-    PolicyRef,
-)
+from netprobe.model.policy import AllPeers, Direction, NetworkSet, NotPeer, Peer, PodPeer, Policy, PolicyRef
 from netprobe.model.verdict import Decision
 from netprobe.policies.kinds import Record
 from netprobe.policies.records import ref_of, with_records

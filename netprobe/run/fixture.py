@@ -23,14 +23,7 @@ from netprobe.probe.canary import OPENING
 from netprobe.probe.nodes import chosen
 from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.run_objects import RUN
-from netprobe.run.applied import (
-    Served,
-    applications,
-    kinds_of,
-    rank,
-    refuse_existing,
-    with_skipped,
-)
+from netprobe.run.applied import Served, applications, kinds_of, rank, refuse_existing, with_skipped
 from netprobe.run.cluster import OpenCluster, Progress, RunOptions
 from netprobe.run.driver import PreparedRun
 from netprobe.run.moment import SimulatedMoment, moments

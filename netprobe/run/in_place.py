@@ -1,6 +1,6 @@
 """An in-place run: it connects to the pods of existing workloads and changes none of their objects.
 
-List the objects of the cluster; choose the pods to probe; find out which objects would see the shadow pods,
+List the objects of the cluster; choose the pods to probe; work out which objects would see the shadow pods,
 and stop if one would be disturbed; create the shadow pods; probe the real pods at their own addresses; check
 that they are still the same.
 """

@@ -1,4 +1,4 @@
-"""Policies of the whole cluster that are in force besides a run, and what they leave of its controls.
+"""Policies of the whole cluster that are in force besides a run, and their effect on the run's controls.
 
 They apply to the run's own pods too: they may deny a flow before the run begins, so that no baseline proves
 its path, and they may close or open the connections of the canaries.
@@ -32,7 +32,7 @@ _GLOBAL = tuple(kind.key for kind in KINDS if kind.read is not None and not kind
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The policies, tiers and sets of the whole cluster; `unreadable`: kinds that may not be listed."""
+    """The policies, tiers and sets of the whole cluster; `unreadable`: kinds that cannot be listed."""
 
     cluster: Cluster = field(default_factory=Cluster)
     unreadable: tuple[str, ...] = ()

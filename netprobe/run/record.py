@@ -150,7 +150,7 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that one command found out.
+    """Everything that one command found.
 
     `enforcement`: one sentence if the probes showed that the cluster enforces nothing, else None.
     `problems`: sentences about anything else that went wrong, such as a failed clean-up.

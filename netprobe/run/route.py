@@ -101,7 +101,7 @@ class Route:
             return ()
         target = Target(host, flow.port, flow.protocol)
         if isinstance(flow.destination, External) or flow.via in {Via.NODE_PORT, Via.HOST}:
-            # Not a pod network's way: only the very same door, knocked at without policies, proves it.
+            # Not over the pod network: only the same target, tried without policies, proves the path.
             return self._bench.control_try(station.node, target)
         found: list[Try] = []
         for ref, _ in self._here.backends(flow):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MOST = 20
-"""Connections that one command traces."""
+"""One command traces no more connections than this."""
 
 _LOOK_AGAIN_S = 0.1
 
@@ -91,7 +91,7 @@ async def trace(
 
 
 async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked) -> list[Flow]:
-    """The connections that names stand for: of all pods of a workload, and on the port of that name.
+    """The connections between two named ends: of all pods of a workload, and on the port of that name.
 
     UsageError for names that are not in the lab, for pods that have finished, and for too many connections.
     """
@@ -107,5 +107,5 @@ async def wanted(cluster: KubeCluster, source: str, target: str, port: PortAsked
         if end in model.finished:
             raise UsageError(f"{end} has finished: it sends and answers nothing")
     if len(found) > MOST:
-        raise UsageError(f"{source} and {target} stand for {len(found)} connections: name one pod each")
+        raise UsageError(f"{source} and {target} are the ends of {len(found)} connections: name one pod each")
     return list(found)

@@ -17,6 +17,7 @@ from netprobe.errors import LabError
 from netprobe.kube import connect
 from netprobe.kube.client import KubeCluster
 from netprobe.kube.resources import RESOURCES
+from netprobe.kube.transport import Request
 from netprobe.lab import Lab, LabOptions, start
 from netprobe.lab.trace import RULES
 from netprobe.model.flow import PodRef
@@ -60,7 +61,7 @@ class Playground:
         path = RESOURCES[kind].path(ref.namespace, ref.name) + ("/status" if status else "")
 
         async def send() -> None:
-            async with self.cluster._transport.response("PATCH", path, f"patch {name}", body=patch):
+            async with self.cluster._transport.response(Request("PATCH", path, f"patch {name}", body=patch)):
                 pass
 
         self.do(send())

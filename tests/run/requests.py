@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
-from netprobe.kube import client
+from netprobe.kube import client, transport
 from netprobe.kube import exec as kube_exec
 from netprobe.kube.transport import Transport
 
@@ -43,13 +44,11 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> set[Request]:
     seen: set[Request] = set()
     send, open_exec = Transport._send, kube_exec.open_exec
 
-    async def sending(
-        self: Transport, method: str, path: str, what: str, *, query: Mapping[str, Any], **rest: Any
-    ) -> Any:
-        found = needed(method, path, query)
+    async def sending(self: Transport, request: transport.Request, timeout: aiohttp.ClientTimeout) -> Any:
+        found = needed(request.method, request.path, request.query)
         if found is not None and not found[1].startswith("selfsubject"):
             seen.add(found)
-        return await send(self, method, path, what, query=query, **rest)
+        return await send(self, request, timeout)
 
     async def executing(*arguments: Any, **options: Any) -> Any:
         command = arguments[3]

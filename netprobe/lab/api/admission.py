@@ -15,22 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from netprobe.lab.api import defaults
-from netprobe.lab.api.resources import (
-    DAEMON_SETS,
-    DEFINED,
-    DEFINITIONS,
-    DEPLOYMENTS,
-    ENDPOINT_SLICES,
-    JOBS,
-    NAMESPACES,
-    NETWORK_POLICIES,
-    PODS,
-    REPLICA_SETS,
-    SERVICES,
-    STATEFUL_SETS,
-    Resource,
-    older_versions,
-)
+from netprobe.lab.api import resources as r
+from netprobe.lab.api.resources import DEFINED, Resource, older_versions
 from netprobe.lab.api.status import invalid
 from netprobe.lab.api.store import Store, StoredChange
 from netprobe.model.labels import NAME_LABEL
@@ -116,7 +102,7 @@ def serve_custom_kinds(store: Store) -> None:
     """Keep the catalog of a store up to date with its definitions. A built-in kind is never replaced."""
 
     def note(change: StoredChange) -> None:
-        if change.resource is not DEFINITIONS:
+        if change.resource is not r.DEFINITIONS:
             return
         defined = _resource(change.now.object)
         known = store.catalog.find(defined.group, defined.version, defined.plural)
@@ -138,8 +124,8 @@ def policy_definition(resource: Resource) -> Object:
     if resource.group == _POLICY_API:
         metadata["annotations"] = {f"{_POLICY_API}/{key}": value for key, value in _BUNDLE.items()}
     return {
-        "apiVersion": DEFINITIONS.api_version,
-        "kind": DEFINITIONS.kind,
+        "apiVersion": r.DEFINITIONS.api_version,
+        "kind": r.DEFINITIONS.kind,
         "metadata": metadata,
         "spec": {
             "group": resource.group,
@@ -192,21 +178,21 @@ def _resource(definition: ReadOnlyObject) -> Resource:
 
 
 _RULES: dict[Resource, AdmissionRules] = {
-    NAMESPACES: AdmissionRules(_default_namespace),
-    PODS: AdmissionRules(defaults.default_pod, defaults.check_pod),
-    SERVICES: AdmissionRules(defaults.default_service, defaults.check_service),
-    ENDPOINT_SLICES: AdmissionRules(defaults.default_slice),
-    NETWORK_POLICIES: AdmissionRules(_default_policy, _policy_check(NETWORK_POLICY)),
+    r.NAMESPACES: AdmissionRules(_default_namespace),
+    r.PODS: AdmissionRules(defaults.default_pod, defaults.check_pod),
+    r.SERVICES: AdmissionRules(defaults.default_service, defaults.check_service),
+    r.ENDPOINT_SLICES: AdmissionRules(defaults.default_slice),
+    r.NETWORK_POLICIES: AdmissionRules(_default_policy, _policy_check(NETWORK_POLICY)),
     **dict.fromkeys(
-        (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS),
+        (r.DEPLOYMENTS, r.REPLICA_SETS, r.STATEFUL_SETS, r.DAEMON_SETS),
         AdmissionRules(defaults.default_workload, defaults.check_workload),
     ),
-    JOBS: AdmissionRules(defaults.default_job, defaults.check_job),
-    DEFINITIONS: AdmissionRules(default_definition, check_definition),
+    r.JOBS: AdmissionRules(defaults.default_job, defaults.check_job),
+    r.DEFINITIONS: AdmissionRules(default_definition, check_definition),
     **{resource: AdmissionRules(check=_policy_check(kind)) for resource, kind in DEFINED.items()},
 }
 _NO_RULES = AdmissionRules()
-_POLICIES = frozenset((NETWORK_POLICIES, *DEFINED))
+_POLICIES = frozenset((r.NETWORK_POLICIES, *DEFINED))
 
 
 def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: Store) -> None:
@@ -217,7 +203,7 @@ def admit(resource: Resource, obj: Object, old: ReadOnlyObject | None, store: St
     if resource not in _POLICIES:  # their check covers the metadata
         causes += _check_metadata(resource, obj["metadata"])
     causes += rules.check(obj, old)
-    if not causes and resource is SERVICES:
+    if not causes and resource is r.SERVICES:
         causes += defaults.allocate(obj, old, store)
     if causes:
         raise invalid(resource, obj["metadata"]["name"], causes)
@@ -233,7 +219,7 @@ def _warnings(resource: Resource, obj: ReadOnlyObject) -> Iterator[str]:
     """Every warning that applies to an object as it is."""
     if resource.unused:
         yield resource.unused
-    elif resource is SERVICES:
+    elif resource is r.SERVICES:
         yield from _of_service(obj.get("spec", {}))
 
 
@@ -258,9 +244,9 @@ def _check_metadata(resource: Resource, metadata: Mapping[str, Any]) -> Iterator
 
 
 def _name_rule(resource: Resource) -> NameRule:
-    if resource is NAMESPACES:
+    if resource is r.NAMESPACES:
         return names.dns_label
-    if resource is SERVICES:
+    if resource is r.SERVICES:
         return _service_name
     if resource.group == "rbac.authorization.k8s.io":
         return lambda name: ["may not contain '/' or '%'"] if set(name) & set("/%") else []

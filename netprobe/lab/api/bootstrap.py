@@ -10,21 +10,12 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from netprobe.lab.api import resources as r
 from netprobe.lab.api.admission import policy_definition
 from netprobe.lab.api.defaults import SERVICE_NETWORKS, families
 from netprobe.lab.api.discovery import ARCHITECTURE, GIT_VERSION
 from netprobe.lab.api.operations import Operations, lab_itself, now
-from netprobe.lab.api.resources import (
-    DEFINED,
-    DEFINITIONS,
-    DEPLOYMENTS,
-    LEASES,
-    NAMESPACES,
-    NODES,
-    SERVICE_ACCOUNTS,
-    SERVICES,
-    Resource,
-)
+from netprobe.lab.api.resources import Resource
 from netprobe.lab.api.store import Store
 from netprobe.lab.fabric import addresses
 from netprobe.lab.fabric.network import SERVES
@@ -44,14 +35,14 @@ _TIERS = {
 def bootstrap(operations: Operations, fabric: Fabric) -> None:
     """Namespaces, nodes, the Service kubernetes, the definitions of the policy kinds, Calico's tiers."""
     for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
-        _create(operations, NAMESPACES, "", {"name": name})
+        _create(operations, r.NAMESPACES, "", {"name": name})
     for index, node in enumerate(fabric.nodes):
-        operations.create(NODES, "", _node(node, index + 1), lab_itself())
+        operations.create(r.NODES, "", _node(node, index + 1), lab_itself())
         lease = {"holderIdentity": node.name, "leaseDurationSeconds": 40}
-        _create(operations, LEASES, "kube-node-lease", {"name": node.name}, lease)
+        _create(operations, r.LEASES, "kube-node-lease", {"name": node.name}, lease)
     own_service(operations)
-    for resource, kind in DEFINED.items():
-        operations.create(DEFINITIONS, "", policy_definition(resource), lab_itself())
+    for resource, kind in r.DEFINED.items():
+        operations.create(r.DEFINITIONS, "", policy_definition(resource), lab_itself())
         if kind.key == "Tier":
             for name, spec in _TIERS.items():
                 _create(operations, resource, "", {"name": name}, spec)
@@ -64,8 +55,8 @@ def _create(
     metadata: Object,
     spec: Mapping[str, Any] | None = None,
 ) -> None:
-    obj: Object = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
-    operations.create(resource, namespace, obj | ({} if spec is None else {"spec": spec}), lab_itself())
+    obj = {"metadata": metadata} | ({} if spec is None else {"spec": spec})
+    operations.create(resource, namespace, obj, lab_itself())
 
 
 def own_service(operations: Operations) -> None:
@@ -75,7 +66,7 @@ def own_service(operations: Operations) -> None:
         "clusterIP": str(SERVICE_NETWORKS[families(operations.store)[0]][1]),
         "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
     }
-    _create(operations, SERVICES, "default", {"name": "kubernetes", "labels": labels}, spec)
+    _create(operations, r.SERVICES, "default", {"name": "kubernetes", "labels": labels}, spec)
 
 
 def install_dns(store: Store) -> None:
@@ -102,10 +93,10 @@ def install_dns(store: Store) -> None:
         "spec": {"serviceAccountName": "coredns", "dnsPolicy": "Default", "containers": [container]},
     }
     deployment = {"replicas": 1, "selector": {"matchLabels": dict(_DNS_LABELS)}, "template": template}
-    _create(operations, SERVICE_ACCOUNTS, "kube-system", {"name": "coredns"})
-    _create(operations, SERVICES, "kube-system", {"name": "kube-dns", "labels": labels}, service)
+    _create(operations, r.SERVICE_ACCOUNTS, "kube-system", {"name": "coredns"})
+    _create(operations, r.SERVICES, "kube-system", {"name": "kube-dns", "labels": labels}, service)
     metadata = {"name": "coredns", "labels": dict(_DNS_LABELS)}
-    _create(operations, DEPLOYMENTS, "kube-system", metadata, deployment)
+    _create(operations, r.DEPLOYMENTS, "kube-system", metadata, deployment)
 
 
 def _node(node: LabNode, number: int) -> Object:
@@ -121,8 +112,6 @@ def _node(node: LabNode, number: int) -> Object:
     size = {"cpu": "8", "memory": "16Gi", "pods": "1000"}
     blocks = [addresses.block(number, address.version) for address in node.addresses]
     return {
-        "apiVersion": "v1",
-        "kind": "Node",
         "metadata": {
             "name": node.name,
             "labels": {

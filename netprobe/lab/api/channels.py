@@ -71,13 +71,7 @@ def not_run(why: str) -> dict[str, Any]:
     }
 
 
-_CHANNELS = {
-    "stdin": STDIN,
-    "stdout": STDOUT,
-    "stderr": STDERR,
-    "error": ERROR,
-    "resize": RESIZE,
-}
+_CHANNELS = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": ERROR, "resize": RESIZE}
 _OUTPUTS = ("stdout", "stderr")
 
 

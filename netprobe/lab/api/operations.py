@@ -15,21 +15,13 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from netprobe.lab.api import status
 from netprobe.lab.api.admission import admit, warnings
 from netprobe.lab.api.resources import EVENTS, NAMESPACES, PODS, SERVICES, Resource
 from netprobe.lab.api.schema import ObjectDecoder, definition_of
-from netprobe.lab.api.status import (
-    ApiError,
-    already_exists,
-    bad_request,
-    conflict,
-    forbidden,
-    invalid,
-    not_found,
-    success,
-)
+from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import ObjectKey, Store, Stored
 from netprobe.model.objects import Object
 from netprobe.policies.fields import FieldError, required
@@ -41,7 +33,7 @@ _PERMANENT = {"default", "kube-public", "kube-system"}
 _INVOLVED = ("name", "namespace", "uid", "resourceVersion")
 _EVENTS_KEPT = 2000  # a real server forgets them after an hour
 _PROPAGATION = ("Orphan", "Foreground", "Background")  # the owner goes first with Foreground too
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
+SAFE_LETTERS: Final = "bcdfghjklmnpqrstvwxz2456789"  # no vowels, so no words
 
 Subresource = Literal["", "status"]
 
@@ -82,9 +74,11 @@ class Deletion:
         preconditions = options.get("preconditions") or {}
         propagation = options.get("propagationPolicy") or "Background"
         if propagation not in _PROPAGATION:
-            raise bad_request(f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{propagation}"')
+            raise status.bad_request(
+                f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{propagation}"'
+            )
         if (dry_run := options.get("dryRun") or []) not in ([], ["All"]):
-            raise bad_request(f"invalid DeleteOptions: dryRun: Unsupported value: {dry_run}")
+            raise status.bad_request(f"invalid DeleteOptions: dryRun: Unsupported value: {dry_run}")
         grace = options.get("gracePeriodSeconds")
         return cls(
             None if grace is None else max(0, int(grace)),
@@ -105,13 +99,13 @@ def _keep(keys: Iterable[str], old: Object, obj: Object) -> None:
 
 
 def _require_same(resource: Resource, old: Object, **given: str) -> None:
-    """ApiError 409 if what a client knows of an object's metadata is not so; "" is not compared."""
+    """ApiError 409 if a precondition on an object's metadata does not hold; "" is not compared."""
     for field_, value in given.items():
         current = old["metadata"][field_]
         if value and value != current:
             label = "UID" if field_ == "uid" else "ResourceVersion"
             why = f"Precondition failed: {label} in precondition: {value}, {label} in object meta: {current}"
-            raise conflict(resource, old["metadata"]["name"], why)
+            raise status.conflict(resource, old["metadata"]["name"], why)
 
 
 def lab_itself() -> Writer:
@@ -128,7 +122,7 @@ class Operations:
         """The stored object; ApiError 404 if there is none."""
         stored = self.store.get(resource, ObjectKey(namespace, name))
         if stored is None:
-            raise not_found(resource, name)
+            raise status.not_found(resource, name)
         return stored
 
     def create(self, resource: Resource, namespace: str, raw: Any, writer: Writer) -> Object:
@@ -136,9 +130,9 @@ class Operations:
         obj = self.typed(resource, raw, writer)
         metadata = obj["metadata"]
         if metadata.get("namespace", namespace) != namespace and resource.namespaced:
-            raise bad_request(_OTHER_NAMESPACE)
+            raise status.bad_request(_OTHER_NAMESPACE)
         if metadata.pop("resourceVersion", None):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise status.bad_request("resourceVersion should not be set on objects to be created")
         self._require_namespace(resource, namespace, metadata.get("name", ""))
         if not metadata.get("name"):
             self._generate_name(resource, namespace, metadata)
@@ -154,7 +148,7 @@ class Operations:
         _begin(resource, obj)
         admit(resource, obj, None, self.store)
         if self.store.get(resource, ObjectKey(metadata.get("namespace", ""), metadata["name"])) is not None:
-            raise already_exists(resource, metadata["name"])
+            raise status.already_exists(resource, metadata["name"])
         if not writer.trusted:
             writer.warnings += warnings(resource, obj, None)
         if writer.dry_run:
@@ -177,11 +171,13 @@ class Operations:
         metadata = obj["metadata"]
         if metadata.get("name", name) != name:
             got = metadata["name"]
-            raise bad_request(f"the name of the object ({got}) does not match the name on the URL ({name})")
+            raise status.bad_request(
+                f"the name of the object ({got}) does not match the name on the URL ({name})"
+            )
         if metadata.get("namespace", namespace) != namespace:
-            raise bad_request(_OTHER_NAMESPACE)
+            raise status.bad_request(_OTHER_NAMESPACE)
         if metadata.get("resourceVersion", "") not in {"", old["metadata"]["resourceVersion"]}:
-            raise conflict(resource, name)
+            raise status.conflict(resource, name)
         _require_same(resource, old, uid=metadata.get("uid", ""))
         return self.replace(resource, old, obj, writer, subresource)
 
@@ -206,8 +202,6 @@ class Operations:
         """Store an Event about an object; if its namespace is being deleted, none is stored."""
         metadata, at = about["metadata"], now()
         event: Object = {
-            "apiVersion": EVENTS.api_version,
-            "kind": EVENTS.kind,
             "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}"},
             "involvedObject": {
                 "apiVersion": about["apiVersion"],
@@ -268,17 +262,23 @@ class Operations:
         """Begin or finish a deletion: a Status if the object is gone, else the object."""
         old = self.get(resource, namespace, name).object
         if resource is NAMESPACES and name in _PERMANENT:
-            raise forbidden(resource, name, "this namespace may not be deleted")
+            raise status.forbidden(resource, name, "this namespace may not be deleted")
         _require_same(resource, old, uid=deletion.uid, resourceVersion=deletion.resource_version)
         obj = _marked(resource, old, deletion)
         if writer.dry_run or deletion.dry_run:
-            return obj if obj is not None else success(resource, name, old["metadata"]["uid"])
+            return obj if obj is not None else status.success(resource, name, old["metadata"]["uid"])
         if deletion.orphan:
             self._release_dependents(old["metadata"]["uid"])
         if obj is None or _is_released(resource, obj):
             self.store.remove(resource, ObjectKey(namespace, name))
-            return success(resource, name, old["metadata"]["uid"])
+            return status.success(resource, name, old["metadata"]["uid"])
         return obj if obj == old else self.store.put(resource, obj).object
+
+    def remove(self, resource: Resource, obj: Object, grace_s: int | None = None) -> None:
+        """The lab's own deletion of an object; ApiError 404 or 409 if it is gone or another one."""
+        metadata = obj["metadata"]
+        deletion = Deletion(grace_s, uid=metadata["uid"])
+        self.delete(resource, metadata.get("namespace", ""), metadata["name"], deletion, lab_itself())
 
     def _release_dependents(self, uid: str) -> None:
         for resource in self.store.catalog:
@@ -293,58 +293,59 @@ class Operations:
 
         Unknown fields are dropped with a warning, or are errors if the writer wants strict validation.
         """
+        own: Object = {"apiVersion": resource.api_version, "kind": resource.kind}
         if writer.trusted:
-            return dict(raw)
+            return {**own, **raw}
         if not isinstance(raw, Mapping):
-            raise bad_request("the request body is not an object")
+            raise status.bad_request("the request body is not an object")
         version, kind = raw.get("apiVersion", resource.api_version), raw.get("kind", resource.kind)
         if (version, kind) != (resource.api_version, resource.kind):
             named = self.store.catalog.of_kind(version, kind)
             if named is None or named.storage is not resource:
                 got = f"{raw.get('apiVersion', '')}, Kind={raw.get('kind', '')}"
                 text = f"the object provided is unrecognized (must be of type {resource.kind}): got {got}"
-                raise bad_request(text)
+                raise status.bad_request(text)
         decoder = ObjectDecoder(resource.kind, resource.version)
         obj = decoder.struct(dict(raw), definition_of(resource))
         problems = [f'duplicate field "{path}"' for path in writer.doubled]
         problems += [f'unknown field "{path}"' for path in decoder.unknown]
         if problems and writer.validation == "Strict":
-            raise bad_request(
+            raise status.bad_request(
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
                 f"strict decoding error: {', '.join(problems)}"
             )
         if writer.validation == "Warn":
             writer.warnings += problems
         obj.setdefault("metadata", {})
-        return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        return own | obj
 
     def _require_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         if not resource.namespaced:
             return
         stored = self.store.get(NAMESPACES, ObjectKey("", namespace))
         if stored is None:
-            raise not_found(NAMESPACES, namespace)
+            raise status.not_found(NAMESPACES, namespace)
         if "deletionTimestamp" in stored.object["metadata"]:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             cause = FieldError(
                 "metadata.namespace", f"namespace {namespace} is being terminated", "NamespaceTerminating"
             )
-            raise forbidden(resource, name, why, [cause])
+            raise status.forbidden(resource, name, why, [cause])
 
     def _generate_name(self, resource: Resource, namespace: str, metadata: Object) -> None:
         prefix = metadata.get("generateName")
         if not prefix:
             cause = required("metadata.name", "name or generateName is required")
-            raise invalid(resource, "", [cause])
+            raise status.invalid(resource, "", [cause])
         place = namespace if resource.namespaced else ""
         while True:
-            metadata["name"] = prefix[:58] + "".join(random.choices(_SUFFIX, k=5))  # noqa: S311 (a name, not a secret)
+            metadata["name"] = prefix[:58] + "".join(random.choices(SAFE_LETTERS, k=5))  # noqa: S311 (a name, not a secret)
             if self.store.get(resource, ObjectKey(place, metadata["name"])) is None:
                 return
 
 
 def _begin(resource: Resource, obj: Object) -> None:
-    """Give a new object what it starts with."""
+    """Set the first generation, spec and status of a new object."""
     if resource.generation:
         obj["metadata"]["generation"] = 1
     if resource is PODS:

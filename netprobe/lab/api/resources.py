@@ -133,14 +133,7 @@ NETWORK_POLICIES = Resource(
 )
 DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS = (
     Resource(
-        "apps/v1",
-        kind,
-        short,
-        about,
-        in_all=True,
-        status=True,
-        scale=kind != "DaemonSet",
-        generation=True,
+        "apps/v1", kind, short, about, in_all=True, status=True, scale=kind != "DaemonSet", generation=True
     )
     for kind, short, about in (
         ("Deployment", "deploy", "Pods from a template, replaced step by step."),
@@ -249,11 +242,7 @@ _WITHOUT_EFFECT = (
 
 # Policies of other kinds than NetworkPolicy. Clusters have them by definitions, and so has the lab.
 
-_SHORT = {
-    "ClusterNetworkPolicy": "cnp",
-    "AdminNetworkPolicy": "anp",
-    "BaselineAdminNetworkPolicy": "banp",
-}
+_SHORT = {"ClusterNetworkPolicy": "cnp", "AdminNetworkPolicy": "anp", "BaselineAdminNetworkPolicy": "banp"}
 
 
 def _defined(kind: PolicyKind) -> Resource:

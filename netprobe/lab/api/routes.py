@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from netprobe.lab.api import discovery, patch, pods, requests
+from netprobe.lab.api import discovery, patch, pods, requests, status
 from netprobe.lab.api.bodies import parse
 from netprobe.lab.api.lists import Lists, selection, watch
 from netprobe.lab.api.operations import Deletion, Operations, Subresource, now
@@ -23,14 +23,7 @@ from netprobe.lab.api.requests import RequestTarget, reply
 from netprobe.lab.api.resources import ACCESS_REVIEWS, NAMESPACES, PODS, RULES_REVIEWS, SCALE, Resource
 from netprobe.lab.api.schema import ObjectDecoder, definition_of
 from netprobe.lab.api.selectors import render
-from netprobe.lab.api.status import (
-    ApiError,
-    bad_request,
-    conflict,
-    method_not_allowed,
-    no_such_path,
-    unauthorized,
-)
+from netprobe.lab.api.status import ApiError
 from netprobe.lab.api.store import ObjectKey, Store
 from netprobe.lab.api.trace import trace
 from netprobe.lab.fabric import faults
@@ -77,14 +70,14 @@ class RequestRouter:
     def _authenticate(self, request: web.BaseRequest) -> None:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if not hmac.compare_digest(given, self._token):
-            raise unauthorized()
+            raise status.unauthorized()
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path, catalog = request.path, self._operations.store.catalog
         if (answer := await self._outside_the_api(request)) is not None:
             return answer
         if not path.startswith(("/api/", "/apis/")) and path not in {"/api", "/apis"}:
-            raise no_such_path()
+            raise status.no_such_path()
         if (document := discovery.document(catalog, path)) is not None:
             return reply(document)
         target = requests.target(catalog, path)
@@ -115,7 +108,7 @@ class RequestRouter:
         resource, verb = target.resource, requests.verb(request, target)
         everywhere = resource.namespaced and not target.namespace
         if verb not in resource.verbs or bool(target.name) == (verb in _ON_COLLECTIONS):
-            raise method_not_allowed()
+            raise status.method_not_allowed()
         match verb:
             case "get":
                 return self._get(request, target)
@@ -127,7 +120,7 @@ class RequestRouter:
             case "delete" | "deletecollection":
                 return await self._delete(request, target)
             case "create" if everywhere:
-                raise method_not_allowed()
+                raise status.method_not_allowed()
             case "create" if not resource.stored:
                 return reply(_review(resource), 201)
             case _:
@@ -185,7 +178,7 @@ class RequestRouter:
                 return await pods.ephemeral_containers(request, self._operations, self._fabric, target)
             if name == "log" and method == hdrs.METH_GET:
                 return await pods.log(request, self._operations, target)
-        raise no_such_path()
+        raise status.no_such_path()
 
 
 class ApiFaults:
@@ -274,13 +267,13 @@ async def _answer_scale(
             change = parse(await request.read(), "application/json", by.doubled)
             wanted = json_patch(now, change) if kind == JSON_PATCH else merge(now, change)
         case _:
-            raise method_not_allowed()
+            raise status.method_not_allowed()
     scale = ObjectDecoder("Scale", "v1").struct(wanted, definition_of(SCALE))
     replicas = scale["spec"].get("replicas", 0)
     if replicas < 0:
-        raise bad_request("spec.replicas: must be greater than or equal to 0")
+        raise status.bad_request("spec.replicas: must be greater than or equal to 0")
     if scale["metadata"].get("resourceVersion", "") not in {"", str(stored.revision)}:
-        raise conflict(target.resource, target.name)
+        raise status.conflict(target.resource, target.name)
     changed = json.loads(stored.json)
     changed["spec"]["replicas"] = replicas
     return reply(_scale_of(operations.replace(target.resource, stored.object, changed, by)), 200, by)

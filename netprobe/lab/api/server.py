@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -35,6 +35,7 @@ from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations
 from netprobe.lab.api.routes import RequestRouter
 from netprobe.lab.api.store import Store
+from netprobe.lab.controllers.base import Controller
 from netprobe.lab.controllers.cleanup import GarbageCollector, Namespaces
 from netprobe.lab.controllers.deployments import Deployments
 from netprobe.lab.controllers.endpoints import Endpoints
@@ -161,12 +162,6 @@ class BoundedListener(socket.socket):
         return connection, address
 
 
-class Loop(Protocol):
-    """A loop that runs as long as the lab."""
-
-    async def run(self) -> None: ...
-
-
 class Server:
     """A running API server. `store` is there for tests and benchmarks."""
 
@@ -189,12 +184,7 @@ class Server:
 
 
 async def serve(
-    sock: socket.socket,
-    fabric: Fabric,
-    name: str,
-    home: Path,
-    *,
-    history: int = 10_000,
+    sock: socket.socket, fabric: Fabric, name: str, home: Path, *, history: int = 10_000
 ) -> Server:
     """Serve the API on a bound loopback socket; write `home`/kubeconfig (mode 0600) with token and CA.
 
@@ -207,7 +197,7 @@ async def serve(
     serve_custom_kinds(store)
     operations = Operations(store)
     enforcer = StatePusher(store, fabric)
-    loops: list[Loop] = [
+    loops: list[StatePusher | Controller[Any]] = [
         enforcer,
         Kubelet(operations, fabric, enforcer),
         Namespaces(operations, own.certificate.decode()),

@@ -70,13 +70,7 @@ def success(resource: Resource, name: str, uid: str) -> dict[str, Any]:
     """What a deletion answers when the object is gone at once."""
     group = {"group": resource.group} if resource.group else {}
     details = {"name": name, **group, "kind": resource.plural, "uid": uid}
-    return {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": details,
-    }
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
 def bad_request(message: str) -> ApiError:

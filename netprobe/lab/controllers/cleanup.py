@@ -1,4 +1,4 @@
-"""What goes when something else goes: dependents with their owners, objects with their namespace.
+"""Removal in chains: dependents with their owners, objects with their namespace.
 
 A reference to an owner holds within a namespace, or towards an owner without one. A reference that leads into
 another namespace finds nothing there, so its dependent is deleted, as on a real cluster. Dependents of kinds
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netprobe.lab.api.bootstrap import own_service
-from netprobe.lab.api.operations import Deletion, Operations, lab_itself
+from netprobe.lab.api.operations import Operations, lab_itself
 from netprobe.lab.api.resources import CONFIGMAPS, NAMESPACES, SERVICE_ACCOUNTS, SERVICES
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller
@@ -50,8 +50,7 @@ class GarbageCollector(Controller[str]):
             if left and len(left) < len(references):
                 self.operations.set_owners(resource, obj, left)
             elif not left and "deletionTimestamp" not in metadata:
-                namespace, deletion = metadata.get("namespace", ""), Deletion(uid=metadata["uid"])
-                self.operations.delete(resource, namespace, metadata["name"], deletion, lab_itself())
+                self.operations.remove(resource, obj)
         return None
 
     def _lives(self, ref: Mapping[str, Any], dependent: Mapping[str, Any]) -> bool:
@@ -96,8 +95,7 @@ class Namespaces(Controller[str]):
         bundle: Object = {"metadata": {"name": ROOT_CA}, "data": {"ca.crt": self._ca}}
         for resource, obj in ((SERVICE_ACCOUNTS, account), (CONFIGMAPS, bundle)):
             if self.store.get(resource, ObjectKey(name, obj["metadata"]["name"])) is None:
-                kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-                self.operations.create(resource, name, {**kind, **obj}, lab_itself())
+                self.operations.create(resource, name, obj, lab_itself())
         if name == "default" and self.store.get(SERVICES, ObjectKey(name, "kubernetes")) is None:
             own_service(self.operations)
 
@@ -106,9 +104,8 @@ class Namespaces(Controller[str]):
         left = False
         for resource in (one for one in self.store.catalog if one.stored and one.namespaced):
             for stored in self.store.items(resource, name):
-                metadata = stored.object["metadata"]
-                if "deletionTimestamp" not in metadata:
-                    self.operations.delete(resource, name, metadata["name"], Deletion(), lab_itself())
+                if "deletionTimestamp" not in stored.object["metadata"]:
+                    self.operations.remove(resource, stored.object)
             left = left or bool(self.store.items(resource, name))
         if not left:
             self.operations.modify(NAMESPACES, ObjectKey("", name), lambda obj: obj.update(spec={}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from netprobe.lab.api.operations import Deletion, lab_itself, now
+from netprobe.lab.api.operations import lab_itself, now
 from netprobe.lab.api.resources import DEPLOYMENTS, REPLICA_SETS
 from netprobe.lab.api.store import Store
 from netprobe.lab.controllers.base import controller_of, reference
@@ -43,8 +43,6 @@ class Deployments(OwnerController):
         selector["matchLabels"] = {**selector.get("matchLabels", {}), **hashed}
         references = [reference(DEPLOYMENTS, obj)]
         made = {
-            "apiVersion": REPLICA_SETS.api_version,
-            "kind": REPLICA_SETS.kind,
             "metadata": {"name": name, "labels": labels, "ownerReferences": references},
             "spec": {"replicas": 0, "selector": selector, "template": template},
         }
@@ -60,9 +58,7 @@ class Deployments(OwnerController):
         """Delete a ReplicaSet; its pods go with it."""
         if old["spec"]["replicas"]:
             self._record_scaling(obj, old, 0)
-        metadata = old["metadata"]
-        deletion = Deletion(uid=metadata["uid"])
-        self.operations.delete(REPLICA_SETS, metadata["namespace"], metadata["name"], deletion, lab_itself())
+        self.operations.remove(REPLICA_SETS, old)
 
     def _record_scaling(self, obj: Object, replica_set: Object, replicas: int) -> None:
         before, name = replica_set["spec"]["replicas"], replica_set["metadata"]["name"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from netprobe.lab import podstatus
-from netprobe.lab.api.operations import Deletion, lab_itself
+from netprobe.lab.api.operations import lab_itself
 from netprobe.lab.api.resources import ENDPOINT_SLICES, PODS, SERVICES
 from netprobe.lab.api.store import ObjectKey, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
@@ -58,7 +58,7 @@ class Endpoints(Controller[ObjectKey]):
         groups = self._groups(service)
         name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
         existing = [
-            stored.object["metadata"]["name"]
+            stored.object
             for stored in self.store.items(ENDPOINT_SLICES, namespace)
             if stored.object["metadata"].get("labels", {}).get(SERVICE_NAME) == name
             and controller_of(stored.object) is not None
@@ -71,7 +71,7 @@ class Endpoints(Controller[ObjectKey]):
                 "ownerReferences": [reference(SERVICES, service)],
             }
             if index < len(existing):
-                metadata["name"] = existing[index]
+                metadata["name"] = existing[index]["metadata"]["name"]
             else:
                 metadata["generateName"] = f"{name}-"
             wanted: Object = {
@@ -84,16 +84,15 @@ class Endpoints(Controller[ObjectKey]):
             }
             self._store(namespace, wanted)
         for surplus in existing[len(found) :]:
-            self.operations.delete(ENDPOINT_SLICES, namespace, surplus, Deletion(), lab_itself())
+            self.operations.remove(ENDPOINT_SLICES, surplus)
 
     def _store(self, namespace: str, wanted: Object) -> None:
-        wanted = {"apiVersion": ENDPOINT_SLICES.api_version, "kind": ENDPOINT_SLICES.kind, **wanted}
         stored = self.store.get(ENDPOINT_SLICES, ObjectKey(namespace, wanted["metadata"].get("name", "")))
         if stored is None:
             self.operations.create(ENDPOINT_SLICES, namespace, wanted, lab_itself())
             return
         wanted["metadata"] = {**stored.object["metadata"], **wanted["metadata"]}
-        self.operations.replace(ENDPOINT_SLICES, stored.object, wanted, lab_itself())
+        self.operations.replace(ENDPOINT_SLICES, stored.object, stored.object | wanted, lab_itself())
 
 
 def _selects(service: Object, labels: dict[str, str]) -> bool:

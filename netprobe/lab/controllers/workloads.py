@@ -18,16 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netprobe.lab import placement
-from netprobe.lab.api.operations import Deletion, Operations, lab_itself, now
-from netprobe.lab.api.resources import (
-    DAEMON_SETS,
-    JOBS,
-    NODES,
-    PODS,
-    REPLICA_SETS,
-    STATEFUL_SETS,
-    Resource,
-)
+from netprobe.lab.api.operations import SAFE_LETTERS, Operations, lab_itself, now
+from netprobe.lab.api.resources import DAEMON_SETS, JOBS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, Resource
 from netprobe.lab.api.selectors import selector_of
 from netprobe.lab.api.store import ObjectKey, Store, StoredChange
 from netprobe.lab.controllers.base import Controller, controller_of, reference
@@ -35,13 +27,11 @@ from netprobe.lab.podstatus import is_ready
 from netprobe.manifests.workload import COMPLETION_INDEX, REVISION_HASH, added_labels, indexes
 from netprobe.model.objects import Object
 
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-
 
 def template_hash(template: Mapping[str, Any]) -> str:
     """A short name for a template: equal templates have equal names."""
     digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:10])
+    return "".join(SAFE_LETTERS[byte % len(SAFE_LETTERS)] for byte in digest[:10])
 
 
 class OwnerController(Controller[ObjectKey]):
@@ -196,8 +186,7 @@ class WorkloadController(OwnerController):
         }
         if not metadata["annotations"]:
             del metadata["annotations"]
-        spec = {**template["spec"], **slot.spec}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        pod = {"metadata": metadata, "spec": {**template["spec"], **slot.spec}}
         made = self.operations.create(PODS, owner["metadata"]["namespace"], pod, lab_itself())
         self.record(owner, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
         return made
@@ -212,10 +201,8 @@ class WorkloadController(OwnerController):
             self._remove(obj, old[-1])
 
     def _remove(self, obj: Object, pod: Object) -> None:
-        metadata = pod["metadata"]
-        deletion = Deletion(uid=metadata["uid"])
-        self.operations.delete(PODS, metadata["namespace"], metadata["name"], deletion, lab_itself())
-        self.record(obj, "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
+        self.operations.remove(PODS, pod)
+        self.record(obj, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
 
 
 def _fill(
@@ -251,11 +238,7 @@ def _replicas(obj: Object, _nodes: Sequence[Object]) -> list[Slot]:
 
 
 def _replica_set_status(_obj: Object, pods: Sequence[Object], _wanted: int) -> Object:
-    return {
-        "replicas": len(pods),
-        "readyReplicas": _ready(pods),
-        "availableReplicas": _ready(pods),
-    }
+    return {"replicas": len(pods), "readyReplicas": _ready(pods), "availableReplicas": _ready(pods)}
 
 
 # StatefulSets: pods with names

@@ -128,9 +128,7 @@ class Listeners:
 
 
 def _bind(
-    network: int,
-    kinds: Iterable[tuple[Protocol, int]],
-    families: Sequence[tuple[socket.AddressFamily, str]],
+    network: int, kinds: Iterable[tuple[Protocol, int]], families: Sequence[tuple[socket.AddressFamily, str]]
 ) -> list[tuple[Protocol, socket.socket]]:
     bound: list[tuple[Protocol, socket.socket]] = []
     with contextlib.ExitStack() as undo, kernel.inside(network):

@@ -199,7 +199,7 @@ class Matcher:
     def _selected(
         self, peer: PodPeer | NodePeer | ServicePeer, field: str, version: int, *, negated: bool, pods: bool
     ) -> Tests:
-        """The test whether an address is in the set of a peer."""
+        """The tests for an address in the set of a peer."""
         wanted: AddressSet
         match peer:
             case PodPeer(sets=sets):
@@ -247,7 +247,7 @@ class Matcher:
                 assert_never(entry)
 
     def _without(self, match: Match, excluded: Iterable[Port]) -> Iterator[Match]:
-        """The match, with a test more for each port of its protocol that it must not have."""
+        """The match, with one more test for each excluded port of its protocol."""
         tests: list[str] = []
         families: set[NamedPort] = set()
         for port in excluded:

@@ -104,7 +104,7 @@ def _route(verb: str, **values: Any) -> Command:
 
 
 def _neighbour(address: str, version: int, index: int, mac: str) -> Command:
-    """A permanent entry, so that nobody asks for it."""
+    """A permanent entry, so that no packet asks for it."""
     known = {"dst": address, "ifindex": index, "lladdr": mac, "state": _PERMANENT}
     return lambda batch: batch.neigh("add", family=_FAMILY[version], **known)
 

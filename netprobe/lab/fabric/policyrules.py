@@ -13,14 +13,7 @@ from netprobe.lab.fabric import faults
 from netprobe.lab.fabric.matching import AddressSet, Matcher, digest
 from netprobe.lab.fabric.state import InstalledPolicy
 from netprobe.model.flow import Protocol
-from netprobe.model.policy import (
-    NETWORK_POLICY,
-    Action,
-    Direction,
-    PolicyRef,
-    Rule,
-    UnknownPeer,
-)
+from netprobe.model.policy import NETWORK_POLICY, Action, Direction, PolicyRef, Rule, UnknownPeer
 
 DenyWith = Literal["drop", "reject"]
 

@@ -153,9 +153,7 @@ class Services:
         return sorted(ready, key=str)
 
 
-def by_service(
-    slices: Iterable[ReadOnlyObject],
-) -> defaultdict[tuple[str, str | None], list[ReadOnlyObject]]:
+def by_service(slices: Iterable[ReadOnlyObject]) -> defaultdict[tuple[str, str | None], list[ReadOnlyObject]]:
     """EndpointSlices by namespace and name of their Service."""
     found: defaultdict[tuple[str, str | None], list[ReadOnlyObject]] = defaultdict(list)
     for slice_ in slices:

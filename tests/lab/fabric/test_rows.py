@@ -10,7 +10,6 @@ from netprobe.lab.api.admission import serve_custom_kinds
 from netprobe.lab.api.bootstrap import bootstrap
 from netprobe.lab.api.operations import Operations, Writer
 from netprobe.lab.api.resources import PODS
-from netprobe.lab.api.server import Loop
 from netprobe.lab.api.store import ObjectKey, Store
 from netprobe.lab.fabric.network import LabNetwork
 from netprobe.lab.fabric.state import InstalledPolicy
@@ -34,7 +33,7 @@ class Cluster:
         serve_custom_kinds(store)
         self.operations = Operations(store)
         self.enforcer = StatePusher(store, network)
-        loops: list[Loop] = [self.enforcer, Kubelet(self.operations, network, self.enforcer)]
+        loops: list[StatePusher | Kubelet] = [self.enforcer, Kubelet(self.operations, network, self.enforcer)]
         bootstrap(self.operations, network)
         self.tasks = [asyncio.create_task(loop.run()) for loop in loops]
         self.world = World(network)
