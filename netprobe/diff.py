@@ -17,6 +17,7 @@ from dataclasses import astuple, dataclass, replace
 from enum import Enum
 from functools import partial
 from operator import add
+from typing import Final
 
 from netprobe.manifests.suggestion import Suggestion
 from netprobe.model.flow import Family, Flow
@@ -34,6 +35,10 @@ class FlowStatus(Enum):
     UNKNOWN = "unknown"
     UNDEFINED = "undefined"
     SKIPPED = "skipped"
+
+
+WRONG: Final = (FlowStatus.MISMATCH, FlowStatus.UNKNOWN)
+"""What needs attention, the most important first."""
 
 
 class Mismatch(Enum):

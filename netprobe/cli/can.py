@@ -25,14 +25,14 @@ ANSWERS = {0: ("yes", BOLD_GOOD), 1: ("no", BOLD_BAD), 3: ("unknown", BOLD_UNSUR
 
 
 class Target(NamedTuple):
-    """`shop/db:5432`; without a port the one that it declares."""
+    """An end and its port, as in `shop/db:5432`; without a port, the only one that the end declares."""
 
     end: str
     port: PortArgument | None
 
 
 def end(text: str) -> str:
-    """An end; an address may be in brackets."""
+    """The text without the brackets of an IPv6 address."""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
 
 
@@ -164,7 +164,7 @@ def _probed(flags: CanFlags) -> tuple[int, str]:
 
 
 def undecided(answer: Answer) -> str:
-    """What was seen of a flow that does not connect, where no cause is proven."""
+    """What was seen of a flow that does not connect, if no cause is proven."""
     from netprobe.debug import StepStatus
 
     seen = "; ".join(

@@ -32,13 +32,13 @@ class Invocation:
 
 
 def invocation() -> Invocation:
-    """That of the command that is running."""
+    """The invocation of the running command."""
     context = click.get_current_context(silent=True)
     return (context.find_object(Invocation) if context else None) or Invocation()
 
 
 def is_given(name: str) -> bool:
-    """Whether a parameter of the command that is running is on the command line."""
+    """Whether a parameter of the running command is on the command line."""
     source = click.get_current_context().get_parameter_source(name)
     return source is not click.core.ParameterSource.DEFAULT
 
@@ -75,7 +75,7 @@ def common_options() -> list[click.Option]:
 
 
 class Command(click.Command):
-    """A command whose help groups options under headings (see `options.grouped`)."""
+    """A command whose help groups options under headings."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         *own, last = super().get_params(ctx)  # the last one is --help
@@ -119,7 +119,7 @@ class Command(click.Command):
 
 
 def _fitted(text: str, width: int) -> str:
-    """A help text, with the comments on examples above them if one of them is too long to share its line."""
+    """A help text. If an example is too long for one line, all comments are put above their examples."""
     above, heading, examples = text.partition("\b\nExamples:\n")
     lines = examples.splitlines()
     if all(len(line) <= width for line in lines):
@@ -143,7 +143,7 @@ def with_examples(text: str) -> str:
 
 
 class Group(click.Group):
-    """A group whose commands are of the class above."""
+    """A group of such commands."""
 
     command_class = Command
 

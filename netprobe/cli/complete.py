@@ -1,6 +1,6 @@
 """Values that the shell completes: contexts, labs, rules, cases, and the namespaces and pods of a cluster.
 
-A completion says nothing but words: whatever goes wrong, there are none.
+A completion prints nothing but words; if anything goes wrong, it prints none.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Values: TypeAlias = Callable[[click.Context], Iterable[str]]
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 
 REQUEST_TIMEOUT_S = 2.0
-"""A shell waits for the answer."""
+"""Short, because a shell waits for the answer."""
 
 
 def completes(values: Values) -> Complete:
-    """What click calls: those of the values that begin with the word so far."""
+    """Make a function for click, which returns the values that begin with the incomplete word."""
 
     @wraps(values)
     def complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -99,7 +99,7 @@ def destinations(ctx: click.Context) -> Iterable[str]:
 
 
 def _cluster(given: dict[str, Any]) -> Cluster:
-    """The cluster that the options before the word name."""
+    """The cluster that the options on the command line name."""
     from netprobe.cli.flags import ClusterFlags
     from netprobe.cli.inputs import live_objects
     from netprobe.manifests import from_objects, load

@@ -184,14 +184,14 @@ def command(flags: ConformanceFlags) -> int:
 
 
 def _results(run: ConformanceRun) -> Results:
-    """Run the cases; however the run ends, the results of its finished cases."""
-    from netprobe.cli.conformance_progress import progress
+    """Run the cases; however the run ends, return the results of the finished cases."""
     from netprobe.cli.invoke import say
+    from netprobe.cli.progress import cases_shown
     from netprobe.cli.signals import run_async
     from netprobe.conformance.result import CaseStatus
 
     async def results() -> Results:
-        with progress(len(run.cases)) as (narrate, on_result):
+        with cases_shown(len(run.cases)) as (narrate, on_result):
             return await run.results(narrate, on_result)
 
     try:

@@ -31,7 +31,7 @@ def command(flags: DiffFlags) -> int:
       netprobe diff main.json branch.json -o json
     """
     from netprobe.history import difference, read_run
-    from netprobe.history.diff import diff_document, diff_lines
+    from netprobe.history.formats import diff_document, diff_lines
 
     old, new = read_run(flags.before), read_run(flags.after)
     found = difference(old.report, new.report)

@@ -28,7 +28,7 @@ def emit(report: Report, out: options.OutputFlags, view: ViewFlags = ViewFlags()
 def write(render: Render, out: options.OutputFlags, detail: Detail = Detail.AUTO) -> None:
     """Write a record to standard output and to files. NetprobeError if a file cannot be written.
 
-    A reader of standard output that has gone wants no more of it, and changes nothing else.
+    It is no error if the reader of standard output has gone away.
     """
     files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
     style = replace(output_style(), detail=detail)

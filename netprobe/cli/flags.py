@@ -150,7 +150,7 @@ class PodFlags(options.Flags):
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The images that the cluster's nodes have to have."""
+        """The images that the cluster's nodes need."""
         from netprobe.model.text import mirrored
 
         return (mirrored(self.image, self.registry),)
@@ -192,7 +192,7 @@ class FlowFlags(options.Flags):
 
 @dataclass(frozen=True, slots=True)
 class Selection(FlowFlags):
-    """Which flows of a cluster to list, those of hosts outside too."""
+    """Which flows of a cluster to list, including those of hosts outside."""
 
     externals: Sequence[External] = options.repeatable(
         "--external",

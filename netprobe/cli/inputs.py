@@ -39,13 +39,13 @@ def read_cluster(filenames: Sequence[str], tiers: Sequence[Tier] = ()) -> Cluste
 
 
 def say_warnings(cluster: Cluster) -> None:
-    """Say what qualifies every answer about a cluster; for commands whose output has no place for it."""
+    """Print the cluster's warnings; for commands whose output has no place for them."""
     for warning in cluster.warnings:
         say(f"warning: {warning}")
 
 
 def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
-    """Say what was skipped because it does not matter to the network."""
+    """Print what was skipped because it does not matter to the network."""
     counted = [f"{number} {kind}" for kind, number in sorted(kinds.items())]
     if others:
         several = f"{len(others)} files that are not Kubernetes objects"
@@ -92,14 +92,14 @@ class InputFlags(options.Flags):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was read. `path`: that of the suite. `live`: the cluster of the manifests or of the API server."""
+    """What was read. `path` is the suite's; `live` is the cluster of the manifests or of the API server."""
 
     suite: Suite | None = None
     live: Cluster | None = None
     path: str | None = None
 
     def cluster(self, steps: int = 0) -> Cluster:
-        """With the suite's policies, after that many of its steps."""
+        """The cluster with the suite's policies, after that many of its steps."""
         if self.suite is not None:
             return self.suite.cluster(self.live, steps)
         return self.live or Cluster()
@@ -116,35 +116,29 @@ def read_world(inputs: InputFlags, cluster: ClusterFlags, *, nothing: str, polic
     `policies` the suite's own are not read.
     """
     path, manifests = inputs.split()
-    live = bool(cluster)
     if inputs.tiers and not manifests:
         raise UsageError("--tier is for manifests: a cluster and a suite have their own tiers")
-    if manifests and live:
+    if manifests and cluster:
         raise UsageError(
             "--context, --kubeconfig or --lab names another cluster than the manifests: use one of them"
         )
-    if path is None:
-        live = live or (invocation().plugin and not manifests)
-        if not (manifests or live):
-            raise UsageError(nothing)
-        return World(live=read_cluster(manifests, inputs.tiers) if manifests else live_cluster(cluster))
-    from netprobe.suite import load
+    suite = None
+    if path is not None:
+        from netprobe.suite import load
 
-    suite = load(path, policies=policies)
-    if suite.topology is not None:
-        if manifests or live:
-            raise UsageError(f"{path} has a topology: -f is for suites without one, and so is --context")
-        return World(suite, None, path)
-    live = live or (invocation().plugin and not manifests)
-    if not (manifests or live):
-        raise UsageError(
-            f"{path} has no topology: name the cluster's manifests with -f, or a cluster with --context"
-        )
+        suite = load(path, policies=policies)
+        if suite.topology is not None:
+            if manifests or cluster:
+                raise UsageError(f"{path} has a topology: -f is for suites without one, and so is --context")
+            return World(suite, None, path)
+        nothing = f"{path} has no topology: name the cluster's manifests with -f, or a cluster with --context"
+    if not (manifests or cluster or invocation().plugin):
+        raise UsageError(nothing)
     return World(suite, read_cluster(manifests, inputs.tiers) if manifests else live_cluster(cluster), path)
 
 
 def connection(flags: ClusterFlags) -> tuple[str | None, str | None]:
-    """The kubeconfig and the context that the flags name; of None, the default."""
+    """The kubeconfig and the context that the flags name; None for the default."""
     from netprobe.run.target import kubeconfig_of
 
     choice = flags.choice()
@@ -160,14 +154,14 @@ def cluster_name(flags: ClusterFlags) -> str | None:
 
 
 def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
-    """Open the cluster that the flags name, or of the current context."""
+    """Open the cluster that the flags name, or that of the current context."""
     from netprobe.kube import connect
 
     return connect(*connection(flags), request_timeout_s=flags.request_timeout_s)
 
 
 def live_objects(flags: ClusterFlags) -> Listed:
-    """What decides flows in the cluster of the flags, or of the current context. Raises ClusterError."""
+    """The objects that decide flows in the cluster of the flags or of the current context. ClusterError."""
     from netprobe.cli.signals import run_async
     from netprobe.kube import live_objects as read
 
@@ -175,7 +169,7 @@ def live_objects(flags: ClusterFlags) -> Listed:
 
 
 def live_cluster(flags: ClusterFlags) -> Cluster:
-    """The cluster that the flags name, or of the current context; ClusterError."""
+    """The cluster that the flags name, or that of the current context. ClusterError."""
     from netprobe.manifests import from_objects
 
     found = live_objects(flags)

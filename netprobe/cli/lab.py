@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
-from netprobe.cli import complete, lab_trace, options
+from netprobe.cli import complete, options
 from netprobe.cli.command import Group
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write, write_either
 from netprobe.cli.invoke import say
-from netprobe.cli.lab_trace import DEFAULT, lab_option
-from netprobe.cli.parameters import EXTERNAL, PORT_NUMBER
+from netprobe.cli.parameters import EXTERNAL, PORT, PORT_NUMBER, PortArgument
 from netprobe.cli.streams import ensure_open_files
 from netprobe.errors import UsageError
-from netprobe.model.flow import External, Protocol
+from netprobe.model.flow import External, PodRef, Protocol
+
+DEFAULT = "default"
+
+
+def lab_option() -> Any:
+    """--lab, by default the lab of that name."""
+    return options.option(
+        "--lab",
+        metavar="NAME",
+        default=DEFAULT,
+        shell_complete=complete.labs,
+        help="The lab; several can run at the same time.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class NamedLab(options.Flags):
-    """NAME or --lab NAME."""
-
     argument: str | None = options.argument(required=False, metavar="[NAME]", shell_complete=complete.labs)
     option: str | None = options.option(
         "--lab",
@@ -175,13 +186,8 @@ def status(flags: StatusFlags) -> int:
     return 0 if labs else 3
 
 
-@dataclass(frozen=True, slots=True)
-class KubeconfigFlags(options.Flags):
-    lab: NamedLab = options.nested(NamedLab)
-
-
-@options.as_command(KubeconfigFlags, parent=command)
-def kubeconfig(flags: KubeconfigFlags) -> None:
+@options.as_command(NamedLab, parent=command)
+def kubeconfig(lab: NamedLab) -> None:
     """Print the path of a lab's kubeconfig.
 
     Examples:
@@ -190,7 +196,7 @@ def kubeconfig(flags: KubeconfigFlags) -> None:
     """
     from netprobe.run.target import kubeconfig_of
 
-    print(kubeconfig_of(flags.lab.name))
+    print(kubeconfig_of(lab.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,4 +239,100 @@ def add_host(flags: AddHostFlags) -> None:
         say(f"external host {flags.host} added: {addresses}, pod netprobe-outside/{flags.host}")
 
 
-command.add_command(lab_trace.command)
+@dataclass(frozen=True, slots=True)
+class TraceFlags(options.Flags):
+    source: str = options.argument(metavar="FROM")
+    target: str = options.argument(metavar="TO")
+    port: PortArgument = options.option(
+        "--port",
+        type=PORT,
+        required=True,
+        metavar="PORT[/PROTOCOL]",
+        help="Port to connect to: 80, 53/udp, or a name.",
+    )
+    ip_family: str | None = options.family()
+    name: str = lab_option()
+    out: options.OutputFlags = options.output(("table", "json"))
+
+
+@options.as_command(TraceFlags, parent=command)
+def trace(flags: TraceFlags) -> int:
+    """Try one connection on a lab, and show which policy and rule allowed or denied it.
+
+    FROM and TO are NAMESPACE/POD or NAMESPACE/WORKLOAD (all its pods); TO may also be
+    svc:NAMESPACE/SERVICE or an address. The output comes from the kernel's counters. To evaluate the policies
+    instead, use `netprobe explain`.
+
+    Examples:
+      netprobe lab trace shop/web shop/api --port 8080
+      netprobe lab trace shop/web svc:shop/api --port 80 -o json
+      netprobe lab trace netprobe-outside/partner 10.244.1.3 --port 53/udp
+    """
+    from netprobe.cli.signals import run_async
+    from netprobe.lab.trace import parse_target
+    from netprobe.run.target import kubeconfig_of
+
+    if flags.port.protocol is Protocol.SCTP:
+        raise UsageError("SCTP cannot be traced: agnhost connect does not support it in the lab")
+    try:
+        parse_target(flags.target)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    version = options.FAMILIES[flags.ip_family] or 0
+    traced = run_async(_traces(kubeconfig_of(flags.name), flags.source, flags.target, flags.port, version))
+    tables = [_trace_table(one, one.pop("pods")) for one in traced]
+    write_either(
+        flags.out,
+        lambda: traced[0] if len(traced) == 1 else traced,
+        lambda _style: ["\n\n".join(tables) + "\n"],
+    )
+    return 0
+
+
+async def _traces(
+    kubeconfig: str, source: str, target: str, port: PortArgument, version: int
+) -> list[dict[str, Any]]:
+    """Trace all connections between the ends of these names, one after the other."""
+    from netprobe.kube import connect
+    from netprobe.run import running_lab
+
+    async with connect(kubeconfig) as cluster:
+        return [
+            await running_lab.trace(
+                cluster, each.source, str(each.destination), each.port, each.protocol, version=version
+            )
+            for each in await running_lab.wanted(cluster, source, target, port)
+            if isinstance(each.source, PodRef)
+        ]
+
+
+def _trace_table(traced: dict[str, Any], pods: dict[str, str]) -> str:
+    from netprobe.report.tables import grid
+
+    flow = f"{traced['from']} -> {traced['to']} {traced['port']}/{traced['protocol']}"
+    first = f"{flow}: {traced['outcome']}\n"
+    if not traced["steps"]:
+        return f"{first}it never left the pod"
+    rows = [
+        [step["stage"], step["node"], step["packets"] or "", _what(step, pods)] for step in traced["steps"]
+    ]
+    return first + grid(["Stage", "Node", "Packets", "What the rules counted"], rows)
+
+
+def _what(step: dict[str, Any], pods: dict[str, str]) -> str:
+    by, to = step["by"], step["to"] or ""
+    match step["effect"]:
+        case "translated":
+            pod = pods.get(to.rpartition(":")[0].strip("[]"))
+            return f"Service {by} -> {to}" + (f" ({pod})" if pod else "")
+        case "refused" | "dropped":
+            return f"Service {by}: {step['effect']}, no endpoint for it"
+        case "allowed" | "denied" as effect if by:
+            places = [f"{key} {step[key]}" for key in ("rule", "peer", "port") if step[key] is not None]
+            return f"{effect} by {by}: {', '.join(places)}"
+        case "denied":
+            return f"denied: isolated by {', '.join(step['isolating'])}, and no rule lets it pass"
+        case "not seen":
+            return "no rule counted it: the packet did not arrive"
+        case effect:
+            return str(effect)

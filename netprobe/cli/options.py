@@ -28,7 +28,7 @@ class Flags:
     """Of its options in a help text."""
 
     def answered(self) -> bool:
-        """Whether the options alone have been answered, so that there is nothing left to do."""
+        """Answer options that only ask for information; whether there were any."""
         return any(
             inner.answered()
             for each in _fields(type(self))
@@ -50,12 +50,12 @@ def _parameter(kind: Callable[..., click.Parameter], names: tuple[str, ...], **m
 
 
 def option(*names: str, **more: Any) -> Any:
-    """A field that is an option; the arguments are those of click.Option, without the parameter's name."""
+    """A field that is an option; takes the arguments of click.Option except for the parameter's name."""
     return _parameter(click.Option, names, **more)
 
 
 def argument(**more: Any) -> Any:
-    """A field that is an argument; as click.Argument."""
+    """A field that is an argument, made as a click.Argument."""
     return _parameter(click.Argument, (), **more)
 
 
@@ -84,7 +84,7 @@ def duration(name: str, *, default: str, help: str) -> Any:  # noqa: A002 (click
 
 
 def nested(record: type[F], **changed: Any) -> Any:
-    """A field that is a record itself. `changed`: the fields that are other options here."""
+    """A field that is itself a record of options; `changed` replaces some of its fields."""
     return field(default=None, metadata={"record": record, "changed": changed})
 
 
@@ -215,7 +215,7 @@ class OutputFlags(Flags):
 
 
 class Format(click.Choice[str]):
-    """One of the known formats. What looks like a path gets a hint: -o of other tools is often one."""
+    """One of the known formats. What looks like a path gets a hint, because -o of many tools takes one."""
 
     def __init__(self, known: Sequence[str], path_option: str) -> None:
         super().__init__(known)

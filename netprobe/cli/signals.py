@@ -39,7 +39,7 @@ class _State:
 
 
 def status(error: KeyboardInterrupt | None = None) -> int:
-    """The exit status as of a program that the signal ended: 130, 143 or 129. None: of the last signal."""
+    """The exit status of a program that the signal ended: 130, 143 or 129. None means the last signal."""
     default = signal.SIGINT if error is not None else _State.number
     return 128 + getattr(error, "number", default)
 
@@ -51,7 +51,7 @@ def is_abandoned() -> bool:
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Signals raise Interrupted, where nothing else is done about them. Only in the main thread."""
+    """Make signals raise Interrupted unless something else handles them. Only in the main thread."""
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
         _hung_up(number)

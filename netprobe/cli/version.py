@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from netprobe import __version__
 from netprobe.cli import options
-from netprobe.cli.emit import write
+from netprobe.cli.emit import write_either
 from netprobe.cli.flags import ClusterFlags
 
 
@@ -32,9 +31,7 @@ def command(flags: VersionFlags) -> None:
     if flags.cluster:
         versions["server"] = _server(flags.cluster)
     lines = [f"{name} {number}\n" for name, number in versions.items()]
-    write(
-        lambda format_, _: lines if format_ == "text" else [json.dumps(versions, indent=2) + "\n"], flags.out
-    )
+    write_either(flags.out, lambda: versions, lambda _style: lines)
 
 
 def _client() -> str:

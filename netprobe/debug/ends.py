@@ -23,7 +23,7 @@ DOMAINS: Final = (".svc.cluster.local", ".cluster.local", ".svc")
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """TO. Its `pods`, `service` or `address`; none of them if `name` stands for nothing in the cluster."""
+    """TO: its `pods`, `service` or `address`; none of these if `name` is unknown in the cluster."""
 
     text: str
     pods: tuple[PodState, ...] = ()

@@ -27,10 +27,10 @@ from netprobe.model.text import listed
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that is known. `packets` None: nothing was sent, and `unsent` says why.
+    """Everything that is known. If `packets` is None, nothing was sent, and `unsent` says why.
 
-    `pods`: those that TO names, not by way of a Service. `dns`: the way to the cluster's DNS server.
-    `others`: policies that are not simulated, as phrases. `network`: the network plugin, if it is known.
+    `pods` are those that TO names, not by way of a Service. `dns` is the way to the cluster's DNS server.
+    `others` are policies that are not simulated, as phrases. `network` is the network plugin, if known.
     """
 
     question: Question
@@ -58,10 +58,9 @@ class Evidence:
         """A policy-free pod's try of a leg."""
         return self.packets.leg(leg, Sender.FREE) if self.packets else None
 
-    def outcome(self, aim: Aim, sender: Sender = Sender.SOURCE) -> Outcome | None:
-        """The outcome of the first try of that kind; None: nothing of it was tried."""
-        found = next(self.packets.all(aim, sender), None) if self.packets else None
-        return found.outcome if found else None
+    def first(self, aim: Aim, sender: Sender = Sender.SOURCE) -> Try | None:
+        """The first try of that kind; None if there was none."""
+        return next(self.packets.all(aim, sender), None) if self.packets else None
 
     @property
     def outside(self) -> bool:
@@ -73,17 +72,17 @@ class Evidence:
         return found is not None and found.connected
 
     def listeners(self, leg: Leg) -> tuple[Listener, ...] | None:
-        """What a leg's pod listens on; None: not read."""
+        """What a leg's pod listens on; None if that was not read."""
         end = leg.flow.destination
         return self.packets.listeners.get(end) if self.packets and isinstance(end, PodRef) else None
 
     def dns_answers(self, sender: Sender = Sender.SOURCE) -> bool | None:
-        """Whether the DNS server answers the source, or a policy-free pod; None: not tried."""
-        found = next(self.packets.all(Aim.DNS, sender), None) if self.packets else None
+        """Whether the DNS server answers the source, or a policy-free pod; None if that was not tried."""
+        found = self.first(Aim.DNS, sender)
         return None if found is None or found.outcome is Outcome.EXEC_FAILED else found.resolved
 
     def refuses(self, leg: Leg) -> bool:
-        """Whether the pod refuses whoever the policies let through, and accepts nobody."""
+        """Whether the pod refuses connections that the policies allow, and accepts none."""
         tries = [one for one in (self.seen(leg), self.free(leg)) if one is not None]
         return any(one.refused for one in tries) and not any(one.connected for one in tries)
 

@@ -21,7 +21,7 @@ from netprobe.debug.facts import read_files, read_live
 from netprobe.debug.guests import STAYS, EphemeralContainers, plan_guests, with_guests
 from netprobe.debug.packets import NAME_S, Experiment, resolved
 from netprobe.debug.reading import Read, Request, read
-from netprobe.debug.records import Listener, Packets
+from netprobe.debug.records import Listener, Packets, Sender
 from netprobe.errors import ClusterError, NetprobeError, UsageError, WorkbenchError
 from netprobe.model.flow import External, PodRef, Protocol
 from netprobe.model.observation import Outcome
@@ -89,7 +89,7 @@ async def watch(
 def _key(found: Read) -> object:
     """What the pods of the run depend on: if it changes, they are recreated."""
     evidence = found.evidence
-    plan = plan_guests(found.facts, evidence.source, evidence.legs, "", shadow=True, disturb=True).plan
+    plan, _ = plan_guests(found.facts, evidence.source, evidence.legs, "", shadow=True, disturb=True)
     return plan, evidence.source.runs
 
 
@@ -124,9 +124,8 @@ class Examination:
         self._source: Station | None = None
         self._unsent = NO_PROBE
         self._pace = cluster.pace(request.options.pace)
-        pods = replace(request.options.pods, lifetime_s=LIFETIME_S)
-        self._options = pods
-        self._ephemeral = EphemeralContainers(cluster.api, pods, request.options.deadlines.ready_s)
+        self._options = replace(request.options.pods, lifetime_s=LIFETIME_S)
+        self._ephemeral = EphemeralContainers(cluster.api, self._options, request.options.deadlines.ready_s)
         self._sessions: Sessions = Sessions(cluster.api, self._pace)
         self._source_sessions = self._sessions
         self._listeners: dict[PodRef, tuple[Listener, ...]] = {}
@@ -136,7 +135,7 @@ class Examination:
         """Make the pods; what cannot be made is missing, and `unsent` says why."""
         evidence = found.evidence
         stack.push_async_callback(self._sessions.close)
-        guests = plan_guests(
+        plan, self._unsent = plan_guests(
             found.facts,
             evidence.source,
             evidence.legs,
@@ -144,11 +143,10 @@ class Examination:
             shadow=not self._request.ephemeral,
             disturb=self._request.disturb,
         )
-        self._unsent = guests.refused
         if evidence.source.address is not None:
             self._unsent = "FROM is outside the cluster"
         try:
-            self._bench = await self._start(guests.plan, stack)
+            self._bench = await self._start(plan, stack)
         except (ClusterError, WorkbenchError) as error:
             self._unsent = str(error)
         pod = evidence.source.pod
@@ -210,11 +208,10 @@ class Examination:
         experiment = Experiment(
             evidence,
             Simulator(cluster, self._request.options.profile),
-            source=self._source,
-            sessions=self._sessions,
-            source_sessions=self._source_sessions,
-            bench=self._bench,
-            pace=self._pace,
+            self._source,
+            {Sender.SOURCE: self._source_sessions, Sender.FREE: self._sessions},
+            self._bench,
+            self._pace,
         )
         tries, canaries, lag_s = await experiment.run()
         packets = Packets(self._run, tries, canaries, lag_s, notes=tuple(self._notes))

@@ -97,7 +97,7 @@ class Facts:
         return replace(self, cluster=replace(cluster, pods=pods, namespaces=spaces))
 
     def workload(self, namespace: str, name: str) -> tuple[str, Pod, tuple[PodRef, ...]] | None:
-        """The kind of a workload of that name, its template's pod, and its pods; None if there is none."""
+        """The kind of the workload, its template's pod, and its pods; None if there is no such workload."""
         for kind in WORKLOADS:
             obj = self.object(kind, PodRef(namespace, name))
             if obj is None:

@@ -45,39 +45,34 @@ READ_S: Final = 10.0
 POLL_S: Final = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Guests:
-    """The plan. `refused`: why there is no shadow of the source, "" if there is one, or if it needs none."""
-
-    plan: GuestPlan
-    refused: str = ""
-
-
 def plan_guests(
     facts: Facts, source: Source, legs: Iterable[Leg], run: str, *, shadow: bool, disturb: bool
-) -> Guests:
-    """A shadow of the source, if it does no harm, and policy-free pods on its node and on the legs' nodes."""
+) -> tuple[GuestPlan, str]:
+    """A shadow of the source, if it does no harm, and policy-free pods on its node and on the legs' nodes.
+
+    Also why there is no shadow; "" if there is one, or if none is wanted.
+    """
     pod = source.pod
     nodes = [pod.node if pod and pod.runs else None, *(leg.node for leg in legs)]
     where = tuple(dict.fromkeys(node for node in nodes if node))[:MOST_NODES]
     without = GuestPlan((), where)
     if not shadow or pod is None:
-        return Guests(without)
+        return without, ""
     model = facts.cluster.pods.get(pod.ref)
     if not pod.runs or model is None or model.node is None:
-        return Guests(without, f"{pod} does not run")
+        return without, f"{pod} does not run"
     mentioned = [key for key, _ in Vocabulary(facts.cluster).labels(pod.ref.namespace, model.labels)]
     labels = shadow_labels(model.labels, model.labels if facts.others else mentioned)
     made = Shadow(PodRef(pod.ref.namespace, f"netprobe-{run}-0"), labels, model.node, (pod.ref,))
     if refused := _refusal(facts, made, mentioned, host_network=pod.host_network, disturb=disturb):
-        return Guests(without, refused)
-    return Guests(GuestPlan((made,), where))
+        return without, refused
+    return GuestPlan((made,), where), ""
 
 
 def _refusal(
     facts: Facts, shadow: Shadow, mentioned: Iterable[str], *, host_network: bool, disturb: bool
 ) -> str:
-    """Why there can be no such shadow; "" if there can."""
+    """Why the shadow cannot be made; "" if it can."""
     real = shadow.stands_for[0]
     if host_network:
         return f"{real} is on its node's network, and a shadow pod there would need privileges"
@@ -134,26 +129,26 @@ def container(name: str, options: PodOptions, command: Sequence[str]) -> Object:
     }
 
 
+@dataclass(frozen=True, slots=True)
 class EphemeralContainers:
     """The ephemeral containers of one run; as an `Executes` it attaches to them."""
 
-    def __init__(self, cluster: KubeCluster, options: PodOptions, ready_s: float) -> None:
-        self._cluster = cluster
-        self._options = options
-        self._ready_s = ready_s
+    cluster: KubeCluster
+    options: PodOptions
+    ready_s: float
 
     async def add(self, pod: PodRef, name: str, command: Sequence[str]) -> None:
         """Add one, and wait until it runs. ClusterError, or WorkbenchError if it cannot start."""
-        await self._cluster.add_ephemeral(pod, container(name, self._options, command))
+        await self.cluster.add_ephemeral(pod, container(name, self.options, command))
         try:
-            async with asyncio.timeout(self._ready_s):
+            async with asyncio.timeout(self.ready_s):
                 while True:
-                    if _runs(await self._cluster.get("Pod", pod.name, pod.namespace), name):
+                    if _runs(await self.cluster.get("Pod", pod.name, pod.namespace), name):
                         return
                     await asyncio.sleep(POLL_S)
         except TimeoutError as e:
             raise WorkbenchError(
-                f"the ephemeral container of {pod} does not run after {self._ready_s:g} s"
+                f"the ephemeral container of {pod} does not run after {self.ready_s:g} s"
             ) from e
 
     async def listeners(self, pod: PodRef, name: str) -> tuple[Listener, ...]:
@@ -168,7 +163,7 @@ class EphemeralContainers:
     ) -> AsyncIterator[Execution]:
         """Attach to the command that the container has; `command` is that one."""
         del command, stdin
-        async with self._cluster.attach(PodRef(namespace, pod), container) as execution:
+        async with self.cluster.attach(PodRef(namespace, pod), container) as execution:
             await execution.send(GO)
             yield execution
 

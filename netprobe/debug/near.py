@@ -1,4 +1,4 @@
-"""Policies that almost allow a flow: in what one rule of them is off."""
+"""Policies that almost allow a flow, and what is wrong with their rule."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def near_miss(simulator: Simulator, flow: Flow, side: SideView) -> NearMiss | No
 
 
 def _rules(simulator: Simulator, flow: Flow, side: SideView) -> Iterator[NearMiss]:
-    """Policies that apply, and a rule of which fits but for its peers or its ports."""
+    """Policies that apply and have a rule that matches except for its peers or its ports."""
     policies = {policy.ref: policy for policy in simulator.cluster.policies}
     for view in side.policies:
         for rule in view.rules if view.policy.kind == NETWORK_POLICY else ():
@@ -76,7 +76,7 @@ def _allows_dns(policy: Policy, flow: Flow, direction: Direction, rule: RuleView
 
 
 def _port(name: str, simulator: Simulator, flow: Flow, rule: RuleView) -> Iterator[NearMiss]:
-    """A rule for this peer, and for other ports."""
+    """A rule that matches this peer on other ports."""
     for item in rule.ports:
         if item.obstacle is None:
             continue
@@ -94,7 +94,7 @@ def _port(name: str, simulator: Simulator, flow: Flow, rule: RuleView) -> Iterat
 
 
 def _service_port(simulator: Simulator, flow: Flow, item: Item) -> str:
-    """The Service whose port a rule names, in place of the port of its pods; "" if there is none."""
+    """The Service whose port a rule names instead of the port of its pods; "" if there is none."""
     pod = simulator.cluster.pods.get(flow.destination) if isinstance(flow.destination, PodRef) else None
     if pod is None:
         return ""
@@ -117,7 +117,7 @@ def _service_port(simulator: Simulator, flow: Flow, item: Item) -> str:
 def _peer(
     policy: Policy, simulator: Simulator, flow: Flow, direction: Direction, rule: RuleView
 ) -> Iterator[NearMiss]:
-    """A rule for this port, and for pods that are almost the peer."""
+    """A rule that matches this port and almost matches the peer."""
     end = flow.source if direction is Direction.INGRESS else flow.destination
     pod = simulator.cluster.pods.get(end) if isinstance(end, PodRef) else None
     if pod is None or pod.host_network:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -49,7 +49,7 @@ MOST_PORTS: Final = 4
 
 @dataclass(slots=True)
 class Sent:
-    """A try, and the station that makes it, so many times at once."""
+    """A try, the station that makes it, and how many times at once."""
 
     what: Try
     station: Station
@@ -66,6 +66,7 @@ class Sent:
         return self.what.connected if denied else self.what.outcome in LOST
 
 
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """Tries what helps to tell the causes apart.
 
@@ -73,23 +74,12 @@ class Experiment:
     policy-free pods, None if none could be made. `simulator` knows the pods of the run.
     """
 
-    def __init__(
-        self,
-        evidence: Evidence,
-        simulator: Simulator,
-        *,
-        source: Station | None,
-        sessions: Sessions,
-        source_sessions: Sessions,
-        bench: GuestWorkbench | None,
-        pace: Pace,
-    ) -> None:
-        self._evidence = evidence
-        self._simulator = simulator
-        self._source = source
-        self._sessions = {Sender.SOURCE: source_sessions, Sender.FREE: sessions}
-        self._bench = bench
-        self._pace = pace
+    evidence: Evidence
+    simulator: Simulator
+    source: Station | None
+    sessions: Mapping[Sender, Sessions]
+    bench: GuestWorkbench | None
+    pace: Pace
 
     async def run(self) -> tuple[tuple[Try, ...], tuple[NodeEnforcement, ...], float | None]:
         """The tries, the canaries, and the lag, as in Packets."""
@@ -120,7 +110,7 @@ class Experiment:
     # What is tried
 
     def _legs(self) -> Iterator[Sent]:
-        for leg in self._evidence.legs:
+        for leg in self.evidence.legs:
             if leg.address is not None:
                 for sender, station in self._senders(leg):
                     yield self._sent(sender, station, Aim.LEG, leg.flow, str(leg.address), node=leg.node)
@@ -130,9 +120,9 @@ class Experiment:
 
         Those are on the source's node, and then on the server's own.
         """
-        for node, server in self._bench.servers.items() if self._bench else ():
-            leg = next((leg for leg in self._evidence.legs if leg.node == node), None)
-            near = self._bench.clients.get(node) if self._bench else None
+        for node, server in self.bench.servers.items() if self.bench else ():
+            leg = next((leg for leg in self.evidence.legs if leg.node == node), None)
+            near = self.bench.clients.get(node) if self.bench else None
             senders = [*self._senders(leg)] if leg else []
             if near is not None and all(near is not station for _, station in senders):
                 senders.append((Sender.FREE, near))
@@ -145,36 +135,36 @@ class Experiment:
 
     def _service(self) -> Iterator[Sent]:
         """The addresses of the Service, several times: each connection may end at another backend."""
-        service = self._evidence.service
-        if service is None or service.target is None or self._source is None or not service.ready:
+        service = self.evidence.service
+        if service is None or service.target is None or self.source is None or not service.ready:
             return
-        for address in self._simulator.cluster.services[service.ref].addresses:
-            if address.version in {own.version for own in self._source.addresses}:
+        for address in self.simulator.cluster.services[service.ref].addresses:
+            if address.version in {own.version for own in self.source.addresses}:
                 flow = self._flow(service.ref, service.port, address.version)
-                one = self._sent(Sender.SOURCE, self._source, Aim.SERVICE, flow, str(address))
-                one.times = THROUGH_SERVICE if len(self._evidence.legs) > 1 else 2
+                one = self._sent(Sender.SOURCE, self.source, Aim.SERVICE, flow, str(address))
+                one.times = THROUGH_SERVICE if len(self.evidence.legs) > 1 else 2
                 yield one
 
     def _names(self) -> Iterator[Sent]:
         """The name in the source; and one that every cluster has, in the source and in a policy-free pod."""
-        name, question = self._evidence.name, self._evidence.question
+        name, question = self.evidence.name, self.evidence.question
         if name is None:
             return
-        for sender, station in self._senders(self._evidence.dns):
+        for sender, station in self._senders(self.evidence.dns):
             yield _named(Aim.DNS, sender, station, NAME)
-        if self._source is not None:
+        if self.source is not None:
             with suppress(ValueError):  # no name that nc would take
-                yield _named(Aim.NAME, Sender.SOURCE, self._source, Target(name.text, question.port))
+                yield _named(Aim.NAME, Sender.SOURCE, self.source, Target(name.text, question.port))
 
     def _other_ports(self, sent: Sequence[Sent]) -> Iterator[Sent]:
         """Ports that a pod may serve in place of the one that it refuses."""
-        wanted = [self._evidence.question.port, *(leg.flow.port for leg in self._evidence.legs)]
+        wanted = [self.evidence.question.port, *(leg.flow.port for leg in self.evidence.legs)]
         for one in sent:
             what, flow = one.what, one.what.flow
             end = flow.destination
             if what.aim is not Aim.LEG or not what.refused or not isinstance(end, PodRef):
                 continue
-            declared = self._simulator.cluster.pods[end].ports
+            declared = self.simulator.cluster.pods[end].ports
             numbers = [port.number for port in declared if port.protocol is flow.protocol]
             ports = [port for port in dict.fromkeys([*numbers, *wanted]) if port != flow.port]
             for port in ports[:MOST_PORTS]:
@@ -186,20 +176,20 @@ class Experiment:
     def _flow(self, to: End, port: int, family: Family) -> Flow:
         """A flow to an end of the run, with the protocol of the question; its source does not matter."""
         via = Via.SERVICE if isinstance(to, ServiceRef) else Via.POD
-        return Flow(to, to, port, self._evidence.question.protocol, family, via)
+        return Flow(to, to, port, self.evidence.question.protocol, family, via)
 
     def _senders(self, leg: Leg | None) -> Iterator[tuple[Sender, Station]]:
-        if self._source is not None:
-            yield Sender.SOURCE, self._source
+        if self.source is not None:
+            yield Sender.SOURCE, self.source
         if (client := self._client(leg)) is not None:
             yield Sender.FREE, client
 
     def _client(self, leg: Leg | None) -> Station | None:
         """A policy-free pod on the source's node, or where there is one."""
-        if self._bench is None:
+        if self.bench is None:
             return None
-        clients = self._bench.clients
-        source = self._evidence.source.pod
+        clients = self.bench.clients
+        source = self.evidence.source.pod
         near = (node for node in (source and source.node, leg and leg.node) if node in clients)
         return clients.get(next(near, "") or "") or next(iter(clients.values()), None)
 
@@ -213,10 +203,10 @@ class Experiment:
         *,
         node: str | None = None,
     ) -> Sent:
-        """A try of a flow from a station, whatever its source; `host` is on `node`."""
+        """A try of a flow from a station, which replaces its source; `host` is on `node`."""
         flow = replace(flow, source=guest_ref(station))
         try:
-            expected = self._simulator.decide(flow).verdict
+            expected = self.simulator.decide(flow).verdict
         except UsageError:
             expected = Verdict.UNKNOWN
         return Sent(Try(sender, aim, station.node, flow, host, node, expected), station)
@@ -226,7 +216,7 @@ class Experiment:
     async def _resolve(self) -> list[Sent]:
         """Look the names up; once more if that fails unexpectedly: a query may be lost."""
         sent = await self._all(self._names(), NAME_S)
-        dns, name = self._evidence.dns, self._evidence.name
+        dns, name = self.evidence.dns, self.evidence.name
         denied = dns is not None and dns.denied
         unknown = name is not None and name.in_cluster and name.service is None
         again = any(
@@ -244,9 +234,9 @@ class Experiment:
         return [replace(one, what=_with(one.what, got)) for one, got in zip(work, answers, strict=True)]
 
     async def _one(self, one: Sent, most_s: float | None) -> list[Answer]:
-        sessions = self._sessions[one.what.sender]
+        sessions = self.sessions[one.what.sender]
         try:
-            async with asyncio.timeout(most_s or self._pace.quiet_s):
+            async with asyncio.timeout(most_s or self.pace.quiet_s):
                 tries = (sessions.try_once(one.station, one.target) for _ in range(one.times))
                 return list(await asyncio.gather(*tries))
         except TimeoutError:
@@ -256,15 +246,15 @@ class Experiment:
 
     async def _watch_canaries(self) -> tuple[NodeEnforcement, ...]:
         """On each node: whether one of the run's own policies is in force."""
-        canaries: Canaries | None = self._bench.canaries if self._bench else None
-        if self._bench is None or canaries is None:
+        canaries: Canaries | None = self.bench.canaries if self.bench else None
+        if self.bench is None or canaries is None:
             return ()
-        sessions = canary.sessions(self._sessions[Sender.FREE].cluster, self._pace)
+        sessions = canary.sessions(self.sessions[Sender.FREE].cluster, self.pace)
         now = asyncio.get_running_loop().time
         begun = now()
 
         async def watch(pair: canary.Canary) -> NodeEnforcement:
-            deadline_s = PATIENCE_S + 2 * self._pace.wait_s
+            deadline_s = PATIENCE_S + 2 * self.pace.wait_s
             seen = await CanaryWatch(pair, sessions).closed(1, deadline_s, held=True)
             return NodeEnforcement(pair.node, seen.enforcing, now() - begun)
 

@@ -119,7 +119,7 @@ def _service_state(facts: Facts, ref: ServiceRef, port: int, protocol: Protocol)
 
 
 def _almost(cluster: Cluster, service: Service) -> Mapping[str, str]:
-    """Pods that the selector would match but for one label, with that label as they have it."""
+    """Pods that match the selector except for one label, with that label as they have it."""
     wanted, found = service.selector or {}, {}
     for ref, pod in cluster.pods.items():
         if ref.namespace != service.ref.namespace:

@@ -1,12 +1,4 @@
-"""What was read and what was tried, as plain data: the parts of the evidence.
-
-Question       what was asked
-Source         who sends
-Name           what a DNS name stands for
-ServiceState   the Service and its pods
-Leg            where the traffic ends, and what the policies say about it
-Packets        what was tried, what the policies say about each try, and what happened
-"""
+"""What was asked, read and tried, as plain data: the parts of the evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +16,6 @@ from netprobe.model.verdict import Decision, Verdict
 
 LOST = frozenset({Outcome.TIMED_OUT, Outcome.HOST_UNREACHABLE, Outcome.NETWORK_UNREACHABLE})
 """Outcomes of packets that got no answer. A refusal is an answer: of the pod, or of a rule that rejects."""
-
 
 WORDS: Final[Mapping[Outcome, str]] = {
     Outcome.CONNECTED: "connects",
@@ -90,8 +81,8 @@ class Source:
 class Name:
     """The DNS name of the destination. `given`: TO is a name or a URL, not a Service.
 
-    `in_cluster`: it is a name of the cluster's own domain. `service` is what it stands for there; if there is
-    none, `elsewhere` are Services of that name in other namespaces, and `near` ones with a similar name.
+    `in_cluster`: it is a name of the cluster's own domain. `service` is what it names there; if there is no
+    such Service, `elsewhere` has Services of that name in other namespaces, and `near` similar names.
     """
 
     text: str
@@ -339,6 +330,3 @@ class Question:
     destination: str
     port: int
     protocol: Protocol
-
-    def __str__(self) -> str:
-        return f"{self.source} -> {self.destination} {self.port}/{self.protocol.value}"

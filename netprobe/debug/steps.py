@@ -87,7 +87,7 @@ def name_step(evidence: Evidence) -> Step:
     if name is None:
         return Step("name", SKIPPED, "TO is not a name")
     packets = evidence.packets
-    tried = next(packets.all(Aim.NAME), None) if packets else None
+    tried = evidence.first(Aim.NAME)
     address = resolved(tried.text) if tried else None
     data: dict[str, Any] = {
         "name": name.text,

@@ -1,21 +1,142 @@
-"""Runs over time as a table, JSON and a page."""
+"""What differs between two reports as text and plain data; runs over time as a table, JSON and a page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from netprobe.diff import FlowStatus
-from netprobe.history.diff import ReportDiff, run_document, title, what_changed
-from netprobe.history.saved import RunsOverTime, SuiteRun
+from netprobe.history.runs import TABLES, FlowChange, ReportDiff, RunsOverTime, SuiteRun
 from netprobe.report import conformance_text
 from netprobe.report.page import page
-from netprobe.report.phrases import suite_on
-from netprobe.report.style import BOLD, BOLD_BAD, PLAIN, Style, wrapped
+from netprobe.report.phrases import suite_on, verdict
+from netprobe.report.saved import SavedFlow
+from netprobe.report.style import BAD, BOLD, BOLD_BAD, GOOD, PLAIN, Detail, Style, wrapped
 from netprobe.report.trend import Trend, TrendRun, lines
 from netprobe.report.write import Formats
+
+MOST_FLOWS = 10
+"""Flows that are listed with one change."""
+
+
+def diff_lines(found: ReportDiff, before: SuiteRun, after: SuiteRun, style: Style) -> Iterator[str]:
+    """Which flows changed, each change once with its flows, and why."""
+    for label, run in (("A", before), ("B", after)):
+        yield style.paint(wrapped(f"{label}: {title(run)}", style), BOLD) + "\n"
+    if before.key[1:] != after.key[1:]:
+        yield wrapped("These are two different clusters.", style) + "\n"
+    yield "\n"
+    yield from _changed(found, style)
+    yield from _alone(found, style)
+    if found:
+        yield "\n"
+    for name, how in found.policies.items():
+        yield wrapped(f"{how} {name}", style) + "\n"
+    changed = len(found.flows)
+    count = "1 flow changed" if changed == 1 else f"{changed:,} flows changed"
+    yield style.paint(f"{count}, {len(found.appeared):,} new, {len(found.disappeared):,} gone", BOLD) + "\n"
+
+
+def _changed(found: ReportDiff, style: Style) -> Iterator[str]:
+    by_change: dict[tuple[object, ...], list[FlowChange]] = {}
+    for change in found.flows:
+        key = (tuple(change.tables.items()), change.after.status, tuple(change.policies.items()))
+        by_change.setdefault(key, []).append(change)
+    most = None if style.detail is Detail.ALL else MOST_FLOWS
+    for some in by_change.values():
+        for one in some[:most]:
+            colour = BAD if one.broke else GOOD if one.after.status == "as_expected" else BOLD
+            yield style.paint(wrapped(f"{one.after}: {what_changed(one)}", style), colour) + "\n"
+        if most and len(some) > most:
+            yield f"and {len(some) - most:,} more flows with this change; --all shows them\n"
+        yield from (wrapped(sentence, style, "  ") + "\n" for sentence in _why(some[0]))
+
+
+def _alone(found: ReportDiff, style: Style) -> Iterator[str]:
+    most = None if style.detail is Detail.ALL else MOST_FLOWS
+    for sign, flows in (("only in A", found.disappeared), ("only in B", found.appeared)):
+        for flow in flows[:most]:
+            yield wrapped(f"{flow}: {sign}", style) + "\n"
+        if most and len(flows) > most:
+            yield f"and {len(flows) - most:,} more {sign}\n"
+
+
+def title(run: SuiteRun) -> str:
+    return f"{suite_on(run.report.suite, run.cluster)}, {run.started:%Y-%m-%d %H:%M}"
+
+
+def what_changed(change: FlowChange) -> str:
+    """ "simulated DENY -> ALLOW; was as expected, now a mismatch"."""
+    words = [f"{name} {verdict(old)} -> {verdict(new)}" for name, (old, new) in change.tables.items()]
+    if change.before.status != change.after.status:
+        words.append(f"{_status_text(change.before.status)} -> {_status_text(change.after.status)}")
+    return ", ".join(words)
+
+
+def _why(change: FlowChange) -> Iterator[str]:
+    for name, how in change.policies.items():
+        yield f"{how}: {name}"
+    for when, flow in (("before", change.before), ("now", change.after)):
+        causes = [f"{c.direction.value}: {c.policy} {c.effect.value}" for c in flow.because]
+        yield f"{when}: {'; '.join(causes) or flow.reason or 'no policy applies'}"
+    if not change.policies and "observed" in change.tables and "simulated" not in change.tables:
+        yield "the policies say the same: the cluster behaves differently"
+
+
+def _status_text(status: str | None) -> str:
+    return (status or "unknown").replace("_", " ")
+
+
+def diff_document(found: ReportDiff, before: SuiteRun, after: SuiteRun) -> dict[str, Any]:
+    """The difference as plain data."""
+    return {
+        "apiVersion": "netprobe/v1alpha1",
+        "kind": "ReportDiff",
+        "before": run_document(before),
+        "after": run_document(after),
+        "same_cluster": before.key[1:] == after.key[1:],
+        "policies": _policies(found.policies),
+        "flows": [
+            {
+                **change.after.name,
+                "step": change.after.step,
+                "before": _before_or_after(change.before),
+                "after": _before_or_after(change.after),
+                "policies": _policies(change.policies),
+            }
+            for change in found.flows
+        ],
+        "appeared": [flow.name for flow in found.appeared],
+        "disappeared": [flow.name for flow in found.disappeared],
+    }
+
+
+def _policies(changed: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"policy": name, "change": how} for name, how in changed.items()]
+
+
+def _before_or_after(flow: SavedFlow) -> dict[str, Any]:
+    return {
+        **{name: cell.value if (cell := getattr(flow, name)) else None for name in TABLES},
+        "status": flow.status,
+        "because": [cause.model_dump(mode="json") for cause in flow.because],
+    }
+
+
+def run_document(run: SuiteRun) -> dict[str, Any]:
+    return {
+        "file": str(run.path),
+        "suite": run.suite,
+        "cluster": str(run.cluster),
+        "cluster_id": run.cluster.id,
+        "started": run.started.isoformat(timespec="seconds"),
+        "seconds": run.seconds,
+        "converged_s": run.converged_s,
+        "summary": dict(run.counts),
+    }
+
 
 HISTORY_FORMATS: Formats[RunsOverTime] = Formats(
     {
@@ -31,8 +152,6 @@ HEADS = {
     FlowStatus.UNDEFINED: "undefined",
     FlowStatus.SKIPPED: "skipped",
 }
-MOST_FLOWS = 10
-"""Flows that are listed as changed."""
 
 
 def trend_of(runs: Sequence[SuiteRun]) -> Trend:
@@ -120,7 +239,7 @@ def _suites_document(found: RunsOverTime) -> dict[str, Any]:
                 "run": files[key],
                 "broke": [change.after.name for change in one.flows if change.broke],
                 "changed": [change.after.name for change in one.flows],
-                "policies": [{"policy": name, "change": how} for name, how in one.policies.items()],
+                "policies": _policies(one.policies),
             }
             for key, one in found.last.items()
             if key in files

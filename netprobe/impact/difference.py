@@ -163,7 +163,7 @@ def differences(states: States, port: PortNumber, family: Family) -> Mapping[Flo
 def _other_causes(
     states: States, tables: tuple[Table, Table], direction: Direction
 ) -> tuple[dict[int, int], int]:
-    """For each group the peers that other policies allow than before; and the groups that others isolate."""
+    """For each group, the peers that other policies allow now; and the groups that other policies isolate."""
     allowing: dict[int, int] = defaultdict(int)
     isolating = 0
     for numbers in states.differing[direction]:

@@ -35,7 +35,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """Flows from one workload to another that the revision turns away from what is declared.
+    """Flows from one workload to another that are as declared before the revision and not after it.
 
     `before` and `after` are the decisions on the first of them. `after` is UNKNOWN if it concerns only
     some of the backends of a Service.
@@ -173,7 +173,7 @@ class Impact:
         return sum(bundle.flows for bundle in self.bundles if bundle.change is change)
 
     def decisions(self, flow: Flow) -> tuple[Decision, Decision]:
-        """Before and after."""
+        """The decisions on a flow before and after."""
         return self.before.decide(flow), self.after.decide(flow)
 
     @property
@@ -190,7 +190,7 @@ class Impact:
 
     @property
     def exit_status(self) -> int:
-        """1 if a declared flow turns, 3 if that is unclear, otherwise 0."""
+        """1 if a declared flow breaks, 3 if that is unclear, otherwise 0."""
         return 1 if self.breaches else 3 if self.unclear else 0
 
 

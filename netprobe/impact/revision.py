@@ -168,7 +168,7 @@ def _pods(
 ) -> tuple[dict[PodRef, Pod], dict[PodRef, Pod], int]:
     """The pods before and after, and how many are new, those on their node's network not counted.
 
-    A workload in the revision stands for all of its pods: they get the labels and ports of its template.
+    A workload in the revision changes all of its pods: they get the labels and ports of its template.
     """
     templates: dict[tuple[str, str | None], Pod] = {
         (pod.ref.namespace, pod.workload): pod for pod in new.values() if pod.workload

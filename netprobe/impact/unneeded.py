@@ -33,7 +33,7 @@ class Unneeded:
 
     @property
     def change(self) -> ObjectChange:
-        """What removes it."""
+        """The change that removes it."""
         if self.direction is None:
             return Delete(self.policy.kind, str(self.policy), self.origin)
         path = pointer("spec", self.direction.value, self.rule or 0)

@@ -125,12 +125,8 @@ def github(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     for feature, some in results.features().items():
         failed = [result for result in some if result.counts_against]
         if failed:
-            yield annotation(
-                "error",
-                f"{feature}: not as NetworkPolicy says",
-                [*map(_summary, failed)],
-                most=MOST_ANNOTATED,
-            )
+            title = f"{feature}: not as NetworkPolicy says"
+            yield annotation("error", title, [*map(_summary, failed)], most=MOST_ANNOTATED)
     moved = list(results.of(CaseStatus.FLAKY, CaseStatus.UNKNOWN))
     if moved:
         yield annotation("warning", "Unknown or flaky", [*map(_summary, moved)], most=MOST_ANNOTATED)

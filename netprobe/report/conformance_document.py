@@ -14,7 +14,7 @@ from netprobe.conformance.baseline import ConformanceReport
 from netprobe.conformance.case import Case
 from netprobe.conformance.result import CaseResult, CaseStatus, StepResult
 from netprobe.conformance.shard import observed_cells
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import WRONG, Row
 from netprobe.explain.why import blame
 from netprobe.model.objects import Object
 from netprobe.report.document import API_VERSION, flow_fields
@@ -26,7 +26,6 @@ def as_json(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def document(found: ConformanceReport) -> dict[str, Any]:
-    """The whole report as plain data."""
     results = found.results
     return {
         "apiVersion": API_VERSION,
@@ -75,9 +74,7 @@ def _step(case: Case, step: StepResult, *, everything: bool) -> dict[str, Any]:
     `seen` holds every probed cell in short form: port, source, verdict, destinations.
     """
     explain = blame(step.policies)
-    shown = [
-        row for row in step.rows if everything or row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
-    ]
+    shown = [row for row in step.rows if everything or row.status in WRONG]
     return {
         "status": step.status.value,
         "converged_s": None if step.converged_s is None else round(step.converged_s, 3),
@@ -92,10 +89,11 @@ def _step(case: Case, step: StepResult, *, everything: bool) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    verdicts = {"declared": row.declared, "simulated": row.simulated, "observed": row.observed}
     return {
         **flow_fields(row.flow),
-        **{name: verdict.value if verdict else None for name, verdict in verdicts.items()},
+        "declared": row.declared and row.declared.value,
+        "simulated": row.simulated and row.simulated.value,
+        "observed": row.observed and row.observed.value,
         "status": row.status.value,
         "reason": row.reason,
     }

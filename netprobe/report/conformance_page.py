@@ -46,7 +46,7 @@ SIGNS: Final = {
     "later": ("…", "not tried"),
     "none": ("–", "not scored, or skipped"),  # noqa: RUF001
 }
-WRONG: Final = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
+MARKS: Final = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UNDEFINED: "i"}
 
 
 def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _step(case: Case, step: StepResult, case_step: CaseStep) -> dict[str, Any]:
 
 
 def _additions(case_step: CaseStep) -> Iterator[str]:
-    """Labels and pods besides the usual ones."""
+    """The labels and pods of a step that differ from the fixture's."""
     for name, labels in case_step.pods.items():
         yield f"pod {name} is created after the policies, with {_labels(labels)}"
     for name, labels in case_step.labels.items():
@@ -197,7 +197,7 @@ def _matrices(case: Case, rows: Sequence[Row]) -> dict[str, Any]:
         "declared": lambda row: row.declared.mark if row.declared else "-",
         "simulated": lambda row: row.simulated.mark if row.simulated else "-",
         "observed": lambda row: row.observed.mark if row.observed else "-",
-        "wrong": lambda row: WRONG.get(row.status, " "),
+        "wrong": lambda row: MARKS.get(row.status, " "),
     }
     return {
         "down": [plain(end) for end in down],

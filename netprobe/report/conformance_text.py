@@ -10,7 +10,7 @@ import yaml
 from netprobe.conformance.baseline import ConformanceReport, PastRun, RunChanges
 from netprobe.conformance.case import CaseStep
 from netprobe.conformance.result import CaseResult, CaseStatus, Results, StepResult, Triage
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import WRONG, FlowStatus, Row
 from netprobe.explain.why import blame
 from netprobe.report import phrases
 from netprobe.report.trend import Trend, TrendRun
@@ -95,7 +95,7 @@ def heading(result: CaseResult) -> str:
 
 
 def known_status(result: CaseResult) -> str:
-    """How a result relates to what is known about this cluster: "", or such as "expected: REASON"."""
+    """How a result relates to what is known about this cluster, as in "expected: REASON"; or ""."""
     match result.standing:
         case None:
             return ""
@@ -195,7 +195,7 @@ def matrix(step: StepResult) -> Iterator[str]:
         by_port.setdefault(port_text(row.flow, True), []).append(row)
     yield "Sources down, destinations across: . allow, X deny, ? unknown; ! not as expected"
     for port, rows in by_port.items():
-        if not any(row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN} for row in rows):
+        if not any(row.status in WRONG for row in rows):
             yield f"Port {port}: as expected"
             continue
         yield f"Port {port}"
@@ -219,8 +219,7 @@ def _line(texts: Iterable[str], widths: Sequence[int]) -> str:
 
 
 def _mark(row: Row) -> str:
-    wrong = row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
-    return f"{row.result.mark}{'!' if wrong else ''}"
+    return f"{row.result.mark}{'!' if row.status in WRONG else ''}"
 
 
 def changed(found: ConformanceReport) -> Iterator[str]:

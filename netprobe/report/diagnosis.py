@@ -1,9 +1,8 @@
-"""The diagnosis of `doctor` as text: a table, JSON, YAML, and the missing permissions as RBAC."""
+"""The diagnosis of `doctor` as a table, JSON and YAML, and the missing permissions as RBAC."""
 
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,23 +10,16 @@ import yaml
 
 from netprobe import __version__
 from netprobe.doctor import Check, CheckStatus, Diagnosis
-from netprobe.model.text import plain
-from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style
+from netprobe.report.style import BAD, GOOD, NOTE, PLAIN, UNSURE, Style, wrapped
 
 _WORDS = {
-    CheckStatus.OK: "ok",
-    CheckStatus.NOTE: "note",
-    CheckStatus.FAILED: "FAILED",
-    CheckStatus.UNKNOWN: "unknown",
-}
-_COLOURS = {
-    CheckStatus.OK: GOOD,
-    CheckStatus.NOTE: NOTE,
-    CheckStatus.FAILED: BAD,
-    CheckStatus.UNKNOWN: UNSURE,
+    CheckStatus.OK: ("ok", GOOD),
+    CheckStatus.NOTE: ("note", NOTE),
+    CheckStatus.FAILED: ("FAILED", BAD),
+    CheckStatus.UNKNOWN: ("unknown", UNSURE),
 }
 _NARROW = 40
-"""Below this width of the evidence, lines are left to the terminal."""
+"""If there are fewer columns for the evidence, its lines are not wrapped."""
 
 
 def as_json(diagnosis: Diagnosis, _style: Style = PLAIN) -> Iterator[str]:
@@ -75,25 +67,20 @@ def table(diagnosis: Diagnosis, style: Style) -> Iterator[str]:
         yield from rbac(diagnosis)
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-
-
 def _lines(check: Check, hint: str | None, width: int, style: Style) -> Iterator[str]:
-    word = _WORDS[check.status]
-    indent = 9 + width + 2
-    texts = [plain(" ".join(check.evidence.split()))]
-    if hint:
-        texts.append(f"to do: {plain(hint)}")
-    room = None if style.width is None or style.width - indent < _NARROW else style.width - indent
-    parts = [part for text in texts for part in (_wrap(text, room) if room else [text])]
-    head = style.paint(word, _COLOURS[check.status]) + " " * (9 - len(word)) + f"{check.name:{width}}  "
-    yield f"{head}{parts[0]}\n"
-    yield from (f"{' ' * indent}{part}\n" for part in parts[1:])
+    (word, colour), indent = _WORDS[check.status], " " * (9 + width + 2)
+    fits = style.width is not None and style.width - len(indent) >= _NARROW
+    evidence = " ".join(check.evidence.split())
+    texts = [
+        wrapped(text, style if fits else PLAIN, indent, hang="")
+        for text in (evidence, f"to do: {hint}" if hint else "")
+        if text
+    ]
+    head = style.paint(word, colour) + " " * (9 - len(word)) + f"{check.name:{width}}  "
+    yield head + "\n".join(texts).removeprefix(indent) + "\n"
 
 
 def _summary(checks: Sequence[Check]) -> str:
-    """The one sentence that matters most."""
     by_name = {check.name: check.status for check in checks}
     sides = {name: by_name.get(name, CheckStatus.UNKNOWN) for name in ("ingress", "egress")}
     failed = [check.name for check in checks if check.status is CheckStatus.FAILED]

@@ -16,7 +16,7 @@ from netprobe.manifests.suggestion import fix_document
 from netprobe.model.flow import Flow, Placement
 from netprobe.model.policy import Place
 from netprobe.model.verdict import Cause, Verdict
-from netprobe.report.alike import rows_or_groups
+from netprobe.report.grouped import rows_or_groups
 from netprobe.report.style import PLAIN, Detail, Style
 from netprobe.run.policy_text import PolicyTexts
 from netprobe.run.record import FlowGroup, InPlace, Report
@@ -196,7 +196,7 @@ def flow(row: Row, report: Report) -> dict[str, Any]:
 
 
 def problems(report: Report) -> list[str | None]:
-    """What went wrong besides the flows. That nothing is enforced comes first."""
+    """What went wrong apart from flows, first that nothing is enforced."""
     sentences = [*([report.enforcement] if report.enforcement else []), *report.problems, *report.warnings]
     return [_text(sentence) for sentence in sentences]
 

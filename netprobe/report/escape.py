@@ -1,4 +1,4 @@
-"""Names come from clusters and files: no character of theirs may act in a terminal, a page or a log."""
+"""Names come from clusters and files: none of their characters may act in a terminal, a page or a log."""
 
 from __future__ import annotations
 

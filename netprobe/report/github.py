@@ -14,8 +14,8 @@ from netprobe.diff import FlowStatus, MismatchKind, Row
 from netprobe.model.policy import Place
 from netprobe.model.text import plain
 from netprobe.report import phrases
-from netprobe.report.differences import Difference, differences
 from netprobe.report.escape import workflow_data, workflow_property
+from netprobe.report.grouped import Difference, differences
 from netprobe.report.style import PLAIN, Style, in_repository
 from netprobe.run.record import Report
 

@@ -11,18 +11,18 @@ from dataclasses import astuple
 from itertools import islice
 from typing import Any
 
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import WRONG, FlowStatus, Row
 from netprobe.explain.why import path
 from netprobe.model.policy import PolicyRef
 from netprobe.model.text import plain
 from netprobe.model.verdict import Cause
 from netprobe.report import phrases
-from netprobe.report.differences import differences
 from netprobe.report.graph import Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows
 from netprobe.report.graph.elements import Edge
 from netprobe.report.graph.inputs import workloads
 from netprobe.report.graph.pictures import Numbers, drawing, visible
+from netprobe.report.grouped import differences
 from netprobe.report.page import page
 from netprobe.report.style import PLAIN, Style
 from netprobe.run.policy_text import PolicyTexts
@@ -124,7 +124,7 @@ def _step(
         ]
         if sentences := list(_sentences(row)):
             texts[number] = sentences
-        if row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}:
+        if row.status in WRONG:
             wrong[number] = row
     numbers = {id(row): number for number, row in wrong.items()}
     return {

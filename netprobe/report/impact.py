@@ -37,20 +37,20 @@ Row = tuple[str, str, str, str, str]
 def title(impact: Impact) -> str:
     """ "1 policy added, 2 changed; 40 pods compared"."""
     revision = impact.revision
-    parts = [
-        (len(revision.added), "added"),
-        (len(revision.changed), "changed"),
-        (len(revision.deleted), "deleted"),
-    ]
-    counts = [f"{number} {word}" for number, word in parts if number] or ["no policy changed"]
-    if any(number for number, _ in parts):
-        number, _, word = counts[0].partition(" ")
-        counts[0] = f"{number} {'policy' if number == '1' else 'policies'} {word}"
+    counts: list[str] = []
+    for refs, word in (
+        (revision.added, "added"),
+        (revision.changed, "changed"),
+        (revision.deleted, "deleted"),
+    ):
+        if refs:
+            noun = "" if counts else "policy " if len(refs) == 1 else "policies "
+            counts.append(f"{len(refs)} {noun}{word}")
     objects = "1 object" if revision.relabelled == 1 else f"{revision.relabelled:,} objects"
     more = f"; labels of {objects} changed" if revision.relabelled else ""
     new = f", {revision.new_pods} of them new" if revision.new_pods else ""
     pods = "1 pod" if impact.pods == 1 else f"{impact.pods:,} pods"
-    return f"{', '.join(counts)}{more}; {pods} compared{new}"
+    return f"{', '.join(counts) or 'no policy changed'}{more}; {pods} compared{new}"
 
 
 def closing(impact: Impact) -> str:
@@ -142,7 +142,7 @@ def _sections(impact: Impact) -> Iterator[Section]:
         yield head, _COLOURS[bundles[0].change], headers, rows, max(0, len(bundles) - MOST_ROWS)
     if impact.unneeded:
         found: list[Sequence[str]] = [
-            (str(one.policy), _which(one.direction, one.rule), one.reason, _place(impact, one))
+            (str(one.policy), _which(one.direction, one.rule), one.reason, _place(one))
             for one in impact.unneeded[:MOST_ROWS]
         ]
         columns = ("Policy", "Rule", "Why", "Place")
@@ -195,13 +195,11 @@ def _port(number: int, protocol: Protocol) -> str:
 
 
 def why(impact: Impact, before: Decision, after: Decision) -> str:
-    """What decides a flow after the change, and what did before if the verdict is the same."""
+    """What decides a flow after the change; also what did before, unless that is plain from the verdicts."""
     new = {p.ref: p for p in impact.revision.after.policies}
     old = {p.ref: p for p in impact.revision.before.policies}
     now = "; ".join(_sentences(after, new))
-    if before.verdict is after.verdict:
-        return f"{now} (was: {'; '.join(_sentences(before, old))})"
-    if after.verdict is Verdict.ALLOW and not after.because:
+    if before.verdict is after.verdict or (after.verdict is Verdict.ALLOW and not after.because):
         return f"{now} (was: {'; '.join(_sentences(before, old))})"
     return now
 
@@ -240,12 +238,9 @@ def _which(direction: Direction | None, rule: int | None) -> str:
     return f"{direction.value} rule {rule}" if direction is not None else "the whole policy"
 
 
-def _place(impact: Impact, one: Unneeded) -> str:
-    policy = next((p for p in impact.revision.after.policies if p.ref == one.policy), None)
-    if policy is None or policy.origin is None:
-        return ""
+def _place(one: Unneeded) -> str:
     at = f"spec.{one.direction.value}[{one.rule}]" if one.direction is not None else ""
-    return str(policy.origin.place(at))
+    return "" if one.origin is None else str(one.origin.place(at))
 
 
 def as_json(impact: Impact, _style: Style = PLAIN) -> Iterator[str]:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from netprobe.diff import FlowStatus
 from netprobe.report import phrases
-from netprobe.report.alike import rows_or_groups
-from netprobe.report.differences import wrong
 from netprobe.report.escape import markdown as escape
+from netprobe.report.grouped import rows_or_groups, wrong
 from netprobe.report.style import PLAIN, Style
 from netprobe.report.tables import markdown_table
 from netprobe.run.record import LONGEST, Report, ReportStep

@@ -40,7 +40,7 @@ def conformance_metrics(found: ConformanceReport, _style: Style = PLAIN) -> Iter
 
 
 def run_metrics(run: RunInfo, exit_status: int, labels: Mapping[str, str]) -> Iterator[str]:
-    """What every kind of run has."""
+    """The metrics that every kind of run has."""
     for name, text, number in (
         ("exit_status", "0 as expected, 1 differences, 3 could not tell.", exit_status),
         ("last_run_duration_seconds", "How long the run took.", round(run.duration_s, 3)),

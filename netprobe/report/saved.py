@@ -56,12 +56,12 @@ class SavedFlow(BaseModel):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it the same flow in another report."""
+        """A flow with the same key is the same flow in another report."""
         return (self.step, *self.name.values(), self.family, self.via, self.placement)
 
     @property
     def outcome_key(self) -> tuple[object, ...]:
-        """What makes it unchanged."""
+        """A flow with the same outcome key has not changed."""
         return self.declared, self.simulated, self.observed, self.status
 
     @property

@@ -69,7 +69,7 @@ def repository(folder: Path) -> Path | None:
 
 
 def in_repository(file: str, root: Path | None) -> str:
-    """The name of a file relative to the root of the repository; as it is if it is not in there."""
+    """The name of a file relative to the root of the repository; unchanged for a file outside of it."""
     try:
         path = Path(file).resolve()
     except (OSError, ValueError):  # no name of a file

@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from netprobe.diff import FlowStatus, Row
+from netprobe.diff import WRONG, FlowStatus, Row
 from netprobe.model.flow import Via
 from netprobe.model.text import plain
-from netprobe.report import alike, phrases
-from netprobe.report.differences import OPEN, Difference, differences, wrong
+from netprobe.report import grouped, phrases
+from netprobe.report.grouped import OPEN, Difference, differences, wrong
 from netprobe.report.style import (
     BAD,
     BOLD,
@@ -69,10 +69,10 @@ def wide(report: Report, style: Style) -> Iterator[str]:
 
 
 def _step(step: ReportStep, style: Style, *, wide: bool) -> Iterator[str]:
-    rows, groups = alike.rows_or_groups(step, style.detail)
+    rows, groups = grouped.rows_or_groups(step, style.detail)
     long = len(rows) > MOST_ROWS and not wide and style.detail is Detail.AUTO
     if long and all(map(_expects_nothing, rows)):
-        rows, groups = (), alike.groups(rows)
+        rows, groups = (), grouped.groups(rows)
     found = wrong(step, rows)
     families = phrases.has_both_families(rows or step.rows)
     yield from _differences(found, families, style)
@@ -248,7 +248,7 @@ class _Grid:
         self._left = max(len(plain(source)) for source in self.sources) + 2
 
     def width(self, columns: Sequence[str]) -> int:
-        """Of the lines of these columns."""
+        """The width of the lines with these columns."""
         names = (self._pitch * number + 2 + len(plain(name)) for number, name in enumerate(columns))
         return self._left + max(names, default=0)
 
@@ -278,7 +278,7 @@ class _Grid:
 
 def _joined(before: str | None, row: Row) -> str:
     """The mark of a cell with one more flow in it."""
-    mark, wrong = row.result.mark, row.status in {FlowStatus.MISMATCH, FlowStatus.UNKNOWN}
+    mark, wrong = row.result.mark, row.status in WRONG
     if before is not None:
         mark = mark if before[0] == mark else MIXED
         wrong = wrong or before.endswith("!")

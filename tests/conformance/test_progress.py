@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.cli.conformance_progress import Tally
+from netprobe.cli.progress import Tally
 from tests.conformance.samples import FAILED, FLAKY, PASSED, SKIPPED
 
 

@@ -10,7 +10,7 @@ from netprobe.diff import Row, compare
 from netprobe.model.flow import Flow, PodRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.report.alike import alike
+from netprobe.report.grouped import alike
 from netprobe.report.style import Style
 from netprobe.report.table import matrix_lines
 

@@ -56,7 +56,7 @@ def fix_of(legs: Iterable[Leg], otherwise: str) -> Fix:
 
 
 def _beyond(change: Suggestion, legs: Iterable[Leg]) -> Suggestion:
-    """The change without the flows that it is meant to open."""
+    """The change; its effects do not list the flows that it is meant to open."""
     effects = change.effects
     wanted = {(str(leg.flow.source), leg.end, leg.flow.port) for leg in legs}
     opens = [

@@ -20,9 +20,8 @@ def name_unknown(evidence: Evidence) -> Cause | None:
         return None
     if name.in_cluster and name.service is None:
         return _not_in_cluster(name, evidence)
-    if evidence.outcome(Aim.NAME) is not Outcome.NO_SUCH_NAME:
-        return None
-    if not evidence.dns_answers():
+    tried = evidence.first(Aim.NAME)
+    if tried is None or tried.outcome is not Outcome.NO_SUCH_NAME or not evidence.dns_answers():
         return None
     if name.service is not None:
         text = (

@@ -98,7 +98,7 @@ def one_family(evidence: Evidence) -> Cause | None:
 
 
 def some_backends(evidence: Evidence) -> Cause | None:
-    """It works for some backends only: one in so many connections fails."""
+    """Only some backends accept connections, so a part of the connections fails."""
     ends = dict.fromkeys(leg.end for leg in evidence.legs)
     working = [end for end in ends if evidence.reaches(end)]
     refusing = [leg for leg in evidence.legs if evidence.refuses(leg) and leg.end not in working]

@@ -55,7 +55,7 @@ class GraphOptions:
 
 @dataclass(frozen=True, slots=True)
 class EndInfo:
-    """What is known of ends besides their names: the pods that it represents, and its workload."""
+    """What is known about ends: the pods that each represents, and its workload."""
 
     members: Mapping[EndName, tuple[EndName, ...]] = field(default_factory=dict)
     workloads: Mapping[EndName, str] = field(default_factory=dict)

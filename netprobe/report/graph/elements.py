@@ -182,7 +182,7 @@ class Anchor(NamedTuple):
 
 
 class ArrowLabel(NamedTuple):
-    """What an arrow says. Flows between the same ends with the same label, but for ports, share an arrow.
+    """What an arrow says. Flows between the same ends whose labels differ only in ports share an arrow.
 
     `unexpected` is "", or what was expected instead, such as "declared deny".
     """
@@ -207,7 +207,7 @@ class ArrowLabel(NamedTuple):
 
     @property
     def css(self) -> str:
-        """Its classes in a drawing."""
+        """Its CSS classes in a drawing."""
         return f"{self.verdict.value} unexpected" if self.unexpected else self.verdict.value
 
 
@@ -247,7 +247,7 @@ class Graph:
         return [index for index, node in enumerate(self.nodes) if node.namespace == namespace]
 
     def nodes_of(self, anchor: Anchor) -> list[int]:
-        """The nodes that an end of an arrow stands for."""
+        """The nodes that an end of an arrow represents."""
         if anchor.node is not None:
             return [anchor.node]
         if anchor.namespace is not None:

@@ -13,9 +13,17 @@ from netprobe.explain import Advisor, explain
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import End, External, Flow, PodRef, ServiceRef
 from netprobe.model.verdict import Verdict
-from netprobe.report.graph import manifest_cells
 from netprobe.report.graph.build import EndInfo, GraphOptions, build
-from netprobe.report.graph.cells import cells_of_report, cells_of_rows
+from netprobe.report.graph.cells import (
+    by_namespace,
+    cells_by_namespace,
+    cells_of_groups,
+    cells_of_report,
+    cells_of_rows,
+    end_info,
+    namespace_info,
+    pod_groups,
+)
 from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell, Pairs
 from netprobe.report.saved import SavedReport
 from netprobe.run.policy_text import PolicyTexts
@@ -95,24 +103,22 @@ def graph_of_manifests(request: GraphRequest, cluster: Cluster, externals: Seque
     workload_of: dict[End, str] = {
         ref: f"{ref.namespace}/{pod.workload}" for ref, pod in cluster.pods.items() if pod.workload
     }
-    groups = manifest_cells.pod_groups(
-        evaluation, question.sources, ports, None if options.group else workload_of
-    )
+    groups = pod_groups(evaluation, question.sources, ports, None if options.group else workload_of)
     pairs = len(groups) * sum(len(group.ports) for group in groups)
     notes = []
     if options.by_namespace or (options.by_namespace is None and pairs > MOST_PAIRS):
         if not options.by_namespace:
             notes.append(f"{pairs:,} pairs and ports are too many to draw: each box is a namespace")
-        namespaces = manifest_cells.by_namespace(groups)
-        cells = manifest_cells.cells_by_namespace(namespaces, evaluation)
-        ends = manifest_cells.namespace_info(namespaces)
+        namespaces = by_namespace(groups)
+        cells = cells_by_namespace(namespaces, evaluation)
+        ends = namespace_info(namespaces)
         graph = build(MANIFESTS_TITLE, cells, replace(options, by_namespace=True), ends, notes)
         return replace(graph, warnings=cluster.warnings)
     simulator = Simulator(cluster, request.profile) if request.explain and pairs <= MOST_REASONS else None
     if request.explain and simulator is None:
         notes.append("too many pairs to include the reasons: select some with --from and --to")
-    cells = manifest_cells.cells_of_groups(groups, evaluation, simulator)
-    info = manifest_cells.end_info(cluster, groups)
+    cells = cells_of_groups(groups, evaluation, simulator)
+    info = end_info(cluster, groups)
     graph = build(MANIFESTS_TITLE, cells, options, info, notes)
     return request.completed(graph, cluster, externals)
 

@@ -10,16 +10,16 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.flow import External, Family, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.report.graph import Graph, GraphOptions, build
-from netprobe.report.graph.cells import cells_of_rows
-from netprobe.report.graph.elements import EndName
-from netprobe.report.graph.manifest_cells import (
+from netprobe.report.graph.cells import (
     PodGroup,
     by_namespace,
     cells_by_namespace,
     cells_of_groups,
+    cells_of_rows,
     end_info,
     pod_groups,
 )
+from netprobe.report.graph.elements import EndName
 from netprobe.run.simulated import PairRows
 from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, evaluate, read_question
 from tests.property.strategies import NAMESPACES, OUTSIDE, Shape, random_cluster, seeded
