@@ -109,7 +109,7 @@ def command(flags: GenerateFlags) -> int:
     else:
         write(lambda _format, _style: ["---\n".join(made.texts.values())], flags.out)
     policies = "1 policy" if len(made.texts) == 1 else f"{len(made.texts):,} policies"
-    say(f"{policies}, proved by the simulator on {made.flows:,} declared flows")
+    say(f"{policies}; in the simulator, {made.flows:,} of {made.flows:,} flows as declared")
     return _verify(loaded, made.texts, chosen) if flags.verify else 0
 
 

@@ -180,9 +180,9 @@ def _tier(tier: TierView, after: str | None) -> Iterator[str]:
     """A tier, its policies and rules. `after` is the next tier with policies for the subject."""
     if tier.outcome is Action.PASS:
         does = f"goes on to tier {after}" if after is not None else "is allowed, as no tier follows"
-        does = f"no rule matches, so it {does}" if tier.by_default else f"a rule passes it: it {does}"
+        does = f"no rule matches, so it {does}" if tier.by_default else f"a rule passes it, so it {does}"
     elif tier.by_default:
-        does = f"no rule matches, and its end {_DOES[tier.outcome]} it"
+        does = f"no rule matches, and its default {_DOES[tier.outcome]} it"
     else:
         does = f"a rule {_DOES[tier.outcome]} it"
     if not tier.reached:
@@ -196,7 +196,7 @@ def _tier(tier: TierView, after: str | None) -> Iterator[str]:
 def _would(tier: TierView) -> str:
     if tier.outcome is Action.PASS:
         return "it would decide nothing"
-    how = "its end" if tier.by_default else _deciding_shadow(tier)
+    how = "its default" if tier.by_default else _deciding_shadow(tier)
     return f"{how} would {'allow' if tier.outcome is Action.ALLOW else 'deny'} it"
 
 
