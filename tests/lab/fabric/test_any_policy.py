@@ -35,7 +35,7 @@ ROUNDS = 5
 async def test_packets_do_what_the_simulator_says(network: LabNetwork) -> None:
     """Each state is the one before with other policies and sets, so that differences are loaded."""
     seen: Counter[Verdict] = Counter()
-    for seed in Budget.given(2).seeds():
+    for seed in Budget.given(3).seeds():
         seen += await play(network, seed)
     assert min(seen[Verdict.ALLOW], seen[Verdict.DENY]) > 50, seen
 

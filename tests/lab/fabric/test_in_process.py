@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.lab.fabric import test_any_policy, test_faults, test_peers, test_rows
+from tests.lab.fabric import test_any_policy, test_faults, test_rows
 from tests.lab.fabric.packetfilter import PacketFilter
 
 TABLES = [
-    test_peers.test_who_reaches_the_server,
-    test_peers.test_the_destination_of_egress,
     test_rows.test_cluster_network_policy,
     test_faults.test_a_policy_that_is_missed,
     test_faults.test_a_rule_that_is_missed,

@@ -15,7 +15,6 @@ from netprobe.lab.fabric.state import InstalledPolicy, NetworkState, PolicyPod
 from netprobe.lab.fabric.table import Ruleset
 from netprobe.model.cluster import Node
 from netprobe.model.flow import PodRef, Protocol
-from netprobe.model.labels import Selector
 from netprobe.model.policy import (
     ANY_PORT,
     Action,
@@ -23,7 +22,6 @@ from netprobe.model.policy import (
     NamedPort,
     NodePeer,
     OtherProtocol,
-    PodPeer,
     Policy,
     PolicyRef,
     PortRange,
@@ -100,19 +98,6 @@ def test_a_label_that_changes_is_an_element_of_a_set() -> None:
     assert len(text.splitlines()) == 1
 
 
-def test_a_node_loads_what_its_own_pods_need() -> None:
-    compiler = Compiler(state(ALLOW_WEB, DENY))
-    here, there = compiler.node({API: "p2"}), compiler.node({LONE: "p3"})
-    assert there == Ruleset.empty()
-    assert set(here.chains) == {
-        "from/p2",
-        "to/p2",
-        "egress/shop/deny",
-        "ingress/shop/deny",
-        "ingress/shop/allow-web",
-    }
-
-
 def test_the_addresses_of_nodes_by_family() -> None:
     nodes = tuple(Node(n, {}, tuple(map(ip_address, a))) for n, a in (("n1", ["192.0.2.1", "fd00::1"]),))
     peer = Rule((NodePeer(),))
@@ -126,17 +111,10 @@ def test_the_addresses_of_nodes_by_family() -> None:
 
 TCP, WEB_80 = PortRange(), PortRange(Protocol.TCP, 80, 80)
 RULES = [  # a rule, and what it matches over both families
-    pytest.param(Rule(ports=(TCP,)), ["meta l4proto tcp"], id="all ports of a protocol"),
-    pytest.param(Rule(ports=(PortRange(Protocol.UDP, 1, 9),)), ["udp dport 1-9"], id="from the first port"),
-    pytest.param(Rule(ports=(PortRange(last=9),)), ["tcp dport 1-9"], id="... of TCP"),
-    pytest.param(Rule(ports=(PortRange(first=9),)), ["tcp dport 9-65535"], id="to the last port"),
     pytest.param(Rule(ports=(WEB_80,), not_ports=(TCP,)), [], id="without all of its protocol"),
     pytest.param(
         Rule(ports=(TCP,), not_ports=(WEB_80,)), ["meta l4proto tcp tcp dport != 80"], id="without one port"
     ),
-    pytest.param(Rule(ports=(OtherProtocol("ICMP"),)), ["meta l4proto icmp"], id="a protocol by its name"),
-    pytest.param(Rule(ports=(OtherProtocol("47"),)), ["meta l4proto 47"], id="a protocol by its number"),
-    pytest.param(Rule(ports=(OtherProtocol("Future"),)), [], id="a protocol that nft does not know"),
     pytest.param(
         Rule(ports=(OtherProtocol("ICMP"),), not_ports=(NamedPort("web", None),)),
         ["meta l4proto icmp"],
@@ -150,12 +128,6 @@ def test_what_a_rule_matches(rule: Rule, expected: list[str]) -> None:
     one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), (rule,)), {})
     compiled = rules_of(one, Direction.INGRESS, (4, 6))
     assert [text.partition(" counter accept ")[0] for text in compiled.rules] == expected
-
-
-def test_a_peer_with_sets_is_one_rule_a_family_if_no_name_is_excluded() -> None:
-    rule = Rule((PodPeer(Selector(), sets=True),), not_ports=(WEB_80,))
-    one = InstalledPolicy(Policy(PolicyRef("shop", "p"), Subject(), None, (rule,)), {})
-    assert len(rules_of(one, Direction.EGRESS, (4, 6)).rules) == 2 * len(Protocol)
 
 
 def test_a_rejection_of_a_known_protocol_is_one_rule() -> None:
