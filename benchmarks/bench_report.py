@@ -17,7 +17,7 @@ from netprobe.model.labels import Selector
 from netprobe.model.policy import PodPeer, Policy, PolicyRef, Rule, Subject
 from netprobe.report import FORMATS
 from netprobe.run.record import ClusterInfo, Report, ReportStep, RunInfo
-from netprobe.run.simulated import PairRows
+from netprobe.run.steps import PairRows
 from netprobe.simulate import AllPairs, read_question
 
 NAMESPACES = 10

@@ -21,7 +21,7 @@ from netprobe.model.cluster import Cluster as ClusterModel
 from netprobe.model.flow import External, Family, Flow, Protocol
 from netprobe.model.verdict import Verdict
 from netprobe.run.record import ClusterInfo, Report, RunInfo
-from netprobe.run.simulated import pairs_step, suite_moments, suite_steps
+from netprobe.run.steps import pairs_step, suite_moments, suite_steps
 from netprobe.simulate import AllPairs, Profile, Simulator, read_question
 from netprobe.suite import Suite
 from netprobe.suite import load as load_suite_file

@@ -19,8 +19,8 @@ from netprobe.report import CONFORMANCE_FORMATS
 
 if TYPE_CHECKING:
     from netprobe.conformance.case import Case
-    from netprobe.conformance.conformance_run import ConformanceRun
     from netprobe.conformance.result import Results
+    from netprobe.conformance.runner import ConformanceRun
     from netprobe.run.record import ClusterInfo, RunInfo
 
 LEFT_BEHIND = "the cleanup did not finish: `netprobe clean` removes what is left"
@@ -125,8 +125,8 @@ def command(flags: ConformanceFlags) -> int:
     from netprobe.conformance import shard as shards
     from netprobe.conformance.baseline import Baseline, load_expected_failures
     from netprobe.conformance.case import select_cases
-    from netprobe.conformance.conformance_run import ConformanceRun
     from netprobe.conformance.load import builtin, load
+    from netprobe.conformance.runner import ConformanceRun
     from netprobe.probe import Deadlines, Pace
     from netprobe.report.conformance import save_all
     from netprobe.run.cluster import RunOptions

@@ -78,7 +78,7 @@ def command(flags: SimulateFlags) -> int:
             raise UsageError(
                 "--external and --include-self cannot be used with a suite, as it declares its own flows"
             )
-        from netprobe.run.simulated import suite_moments, suite_steps
+        from netprobe.run.steps import suite_moments, suite_steps
 
         moments = suite_moments(
             world.suite,
@@ -94,7 +94,7 @@ def command(flags: SimulateFlags) -> int:
     elif flags.diff:
         raise UsageError("--diff makes the policies match a declaration: name a suite")
     else:
-        from netprobe.run.simulated import pairs_step
+        from netprobe.run.steps import pairs_step
         from netprobe.simulate import AllPairs, read_question
 
         question = read_question(

@@ -9,9 +9,8 @@ families           cases generated from a base policy by changing one part at a 
 fixture_map        a case's relative names mapped to a fixture; which cells of a case are probed
 case_fixture       one fixture: its objects, changes, canaries, and probing until stable
 case_pods          pods, a namespace and open connections that a case has while its policies are in force
-runner             runs cases on several fixtures in parallel
+runner             runs cases on several fixtures in parallel, on the cluster of a command
 result             results of cases and of a run; exit status
 baseline           expected failures, past runs and a baseline, and what changed since
-conformance_run    one run on the cluster of a command
 shard              JSON reports of several shards joined into one
 """

@@ -26,7 +26,7 @@ from netprobe.conformance.case import Labels
 from netprobe.conformance.fixture_map import FixtureMap
 from netprobe.errors import NotFoundError
 from netprobe.model.cluster import Namespace
-from netprobe.model.flow import ContainerPort, End, External, Flow, Pod, PodRef, ServiceRef
+from netprobe.model.flow import Address, ContainerPort, End, External, Flow, Pod, PodRef, ServiceRef
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
@@ -103,6 +103,28 @@ class FixturePlan:
         for number, name in enumerate(world.OUTSIDE):
             last = 1 + (base + self.index * len(world.OUTSIDE) + number) % 254
             yield OutsideHost(External(ip_address(f"203.0.113.{last}"), name), OUTSIDE_PORTS)
+
+    async def made(
+        self, cluster: ClusterAPI, bench: Workbench, versions: Mapping[str, str], *, lab: bool
+    ) -> FixtureMap:
+        """The names and addresses of a fixture that was created, its Service included."""
+        addresses: dict[str, tuple[Address, ...]] = {}
+        nodes: dict[str, str] = {}
+        for name in world.PODS:
+            station = bench.stations[self.ref(name)]
+            addresses[name] = station.addresses
+            nodes[name] = station.node or ""
+        if lab:
+            addresses |= {host.external.name or "": (host.external.address,) for host in self.hosts()}
+        names = {short: self.name(short) for short in (*world.NAMESPACES, world.EMPTY, world.PASSING)}
+        site = FixtureMap(names, addresses, nodes, self.host_port, self.mark, versions)
+        service = site.service()
+        await bench.apply(service)
+        meta = service["metadata"]
+        made = await cluster.get("Service", meta["name"], meta["namespace"])
+        spec = made["spec"]
+        given = spec.get("clusterIPs") or [spec["clusterIP"]]
+        return site.with_pods({world.SERVICE: tuple(map(ip_address, given))}, {})
 
 
 NodeNetwork: TypeAlias = tuple[str | None, bool]

@@ -21,9 +21,10 @@ from netprobe.conformance.families import Families
 from netprobe.conformance.world import Cell, CellScope
 from netprobe.errors import InputError, Problem
 from netprobe.manifests import files as manifest_files
-from netprobe.manifests.excerpt import Position, TextError
+from netprobe.manifests.excerpt import TextError
 from netprobe.manifests.yaml_reader import read_yaml
 from netprobe.model.objects import Object
+from netprobe.model.policy import Origin
 from netprobe.model.text import dotted
 from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, PolicyKind
 from netprobe.probe.deciding import key_of
@@ -181,7 +182,7 @@ class ListReader:
 
     file: str
     problems: list[Problem] = field(default_factory=list)
-    places: Mapping[str, Position] = field(default_factory=dict)
+    origin: Origin = field(default_factory=lambda: Origin("", 1))
 
     def entries(self, text: str, model: type[RootModel[list[T]]]) -> list[T]:
         """The list, as the model describes it; [] if the file is empty or has problems."""
@@ -194,7 +195,7 @@ class ListReader:
         if len(trees) > 1:
             raise InputError([Problem(self.file, "", "must be one document with a list")])
         (tree,) = trees
-        self.places = tree.places
+        self.origin = Origin(self.file, 1, tree.places)
         for found in tree.duplicates():
             self.complain(found.path, "duplicate key")
         try:
@@ -205,17 +206,12 @@ class ListReader:
             return []
 
     def complain(self, path: str, message: str) -> None:
-        self.problems.append(Problem(f"{self.file}:{self.line(path)}", path, message))
+        self.problems.append(Problem(f"{self.file}:{self.origin.at(path)[0]}", path, message))
 
     def finish(self) -> None:
         """InputError if there are problems."""
         if self.problems:
             raise InputError(self.problems)
-
-    def line(self, path: str) -> int:
-        while path and path not in self.places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.places[path][0] if path else 1
 
 
 class _CaseReader(ListReader):
@@ -257,7 +253,7 @@ class _CaseReader(ListReader):
             needs=tuple(spec.needs),
             undefined=spec.undefined,
             scope=scope,
-            place=f"{self.file}:{self.line(path)}",
+            place=f"{self.file}:{self.origin.at(path)[0]}",
         )
 
     def _step(self, path: str, spec: MomentSpec, scope: CellScope) -> CaseStep:

@@ -1,13 +1,16 @@
-"""Runs cases on a cluster: fixtures are created once, cases run in parallel and are retried until stable."""
+"""Runs cases on a cluster: fixtures are created once, cases run in parallel and are retried until stable.
+
+However a run ends, its finished cases are kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from typing import Any, Final
 
 from netprobe.conformance.case import Case, CaseStep, identity
@@ -23,10 +26,10 @@ from netprobe.conformance.result import (
     is_settled,
     overall,
 )
-from netprobe.conformance.world import EMPTY, HOST_PORT, KUBELET, NAMESPACES, PASSING, PODS, SERVICE, Cell
+from netprobe.conformance.world import HOST_PORT, KUBELET, PASSING, PODS, SERVICE, Cell
 from netprobe.diff import Row, compare
 from netprobe.errors import ClusterError, ForbiddenError, NetprobeError
-from netprobe.model.flow import Address, Flow
+from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.observation import Observation
 from netprobe.probe import ClusterAPI, Deadlines, Fixture, Pace, PodOptions, Workbench, new_run
@@ -34,6 +37,8 @@ from netprobe.probe.canary import OPENING
 from netprobe.probe.deciding import served
 from netprobe.probe.nodes import nodes as nodes_of
 from netprobe.probe.permission import CONFORMANCE
+from netprobe.run.cluster import Progress, RunOptions, open_cluster
+from netprobe.run.record import ClusterInfo, RunInfo
 from netprobe.simulate import CALICO, Profile, Simulator
 
 MOST_TROUBLES: Final = 3
@@ -122,7 +127,9 @@ class Runner:
         problems: list[str] = []
         try:
             async with bench, AsyncExitStack() as stack:
-                sites = await asyncio.gather(*(self._site(plan, bench) for plan in plans))
+                sites = await asyncio.gather(
+                    *(plan.made(self.cluster, bench, self._versions, lab=self.lab) for plan in plans)
+                )
                 for plan, site in zip(plans, sites, strict=True):
                     flows = self._flows(site, asked)
                     fixture = CaseFixture(
@@ -296,26 +303,6 @@ class Runner:
         closed = f": {', '.join(self._closed)} not ready or not schedulable" if self._closed else ""
         return f"this cluster has only one usable node{closed}"
 
-    async def _site(self, plan: FixturePlan, bench: Workbench) -> FixtureMap:
-        """The names and addresses of a fixture that was created, its Service included."""
-        addresses: dict[str, tuple[Address, ...]] = {}
-        nodes: dict[str, str] = {}
-        for name in PODS:
-            station = bench.stations[plan.ref(name)]
-            addresses[name] = station.addresses
-            nodes[name] = station.node or ""
-        if self.lab:
-            addresses |= {host.external.name or "": (host.external.address,) for host in plan.hosts()}
-        names = {short: plan.name(short) for short in (*NAMESPACES, EMPTY, PASSING)}
-        site = FixtureMap(names, addresses, nodes, plan.host_port, plan.mark, self._versions)
-        service = site.service()
-        await bench.apply(service)
-        meta = service["metadata"]
-        made = await self.cluster.get("Service", meta["name"], meta["namespace"])
-        spec = made["spec"]
-        given = spec.get("clusterIPs") or [spec["clusterIP"]]
-        return site.with_pods({SERVICE: tuple(map(ip_address, given))}, {})
-
     def _flows(self, site: FixtureMap, asked: Mapping[str, Sequence[Cell]]) -> list[Flow]:
         """Every flow that some case will probe between ends that exist from the start."""
         flows: dict[Flow, None] = {}
@@ -338,3 +325,69 @@ async def run_all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+LAB_FIXTURES = 8
+CLUSTER_FIXTURES = 4
+
+
+@dataclass(slots=True)
+class ConformanceRun:
+    """The cases to run, and where. `fixtures`: how many cases run at once, None for the default."""
+
+    cases: Sequence[Case]
+    options: RunOptions
+    fixtures: int | None = None
+    full: bool = False
+    shard: tuple[int, int] | None = None
+    cluster: ClusterInfo = field(default_factory=ClusterInfo, init=False)
+    _started: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC), init=False)
+    _runner: Runner | None = field(default=None, init=False)
+
+    @property
+    def info(self) -> RunInfo:
+        """The run until now."""
+        return RunInfo.since(self._started, self._runner.run if self._runner else None)
+
+    async def results(self, progress: Progress, on_result: Callable[[CaseResult], None]) -> Results:
+        """Run the cases and remove everything that was created.
+
+        After a cancellation, the results of the finished cases. NetprobeError if the cluster cannot be used
+        or is lost: `finished` has the results until then.
+        """
+        self._started = dt.datetime.now(dt.UTC)
+        try:
+            async with open_cluster(self.options, progress) as opened:
+                self.cluster = opened.info
+                self._runner = Runner(
+                    opened.api,
+                    self.cases,
+                    fixtures=self.fixtures or (LAB_FIXTURES if opened.is_lab else CLUSTER_FIXTURES),
+                    full=self.full,
+                    lab=opened.is_lab,
+                    disposable=self.options.target.is_ephemeral_lab,
+                    profile=self.options.profile,
+                    options=self.options.pods,
+                    deadlines=self.options.deadlines,
+                    pace=opened.pace(self.options.pace),
+                    progress=progress,
+                    on_result=on_result,
+                )
+                results = await self._runner.results()
+        except asyncio.CancelledError as error:  # by a signal, and everything is removed
+            return self.finished(error, interrupted=True)
+        return replace(results, shard=self.shard)
+
+    def finished(
+        self, error: BaseException, *, interrupted: bool = False, problems: Sequence[str] = ()
+    ) -> Results:
+        """The cases that finished before `error` ended the run. Raises `error` if there are none."""
+        runner = self._runner
+        if runner is None or not runner.tried:
+            raise error
+        ended = "interrupted" if interrupted else "the run ended early"
+        results = runner.so_far(ended)
+        problems = [*problems, *getattr(error, "__notes__", ())]  # notes: what could not be removed
+        if results.counts[CaseStatus.UNTRIED] or interrupted:
+            problems.insert(0, f"{ended}: {runner.tried} of {len(runner.cases)} cases were tried")
+        return replace(results, problems=tuple(problems), interrupted=interrupted, shard=self.shard)

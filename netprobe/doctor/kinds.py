@@ -11,7 +11,7 @@ from netprobe.doctor.checks import Check, CheckStatus
 from netprobe.doctor.pods import SERVER, PodPath, namespace
 from netprobe.errors import ClusterError
 from netprobe.manifests import from_objects
-from netprobe.model.flow import Flow, PodRef
+from netprobe.model.flow import Family, Flow
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.objects import Object, ReadOnlyObject
 from netprobe.model.verdict import Verdict
@@ -114,16 +114,12 @@ class OwnPolicies:
 
 
 def _flow(path: PodPath) -> Flow:
-    source, to = _ends(path)
-    return Flow(source, to, path.target.port, path.target.protocol, 6 if path.family == 6 else 4)
-
-
-def _ends(path: PodPath) -> tuple[PodRef, PodRef]:
-    return PodRef(path.source.namespace, path.source.pod), PodRef(path.to.namespace, path.to.pod)
+    family: Family = 6 if path.family == 6 else 4
+    return Flow(path.source.ref, path.to.ref, path.target.port, path.target.protocol, family)
 
 
 def _knows(simulator: Simulator, path: PodPath) -> bool:
-    return all(end in simulator.cluster.pods for end in _ends(path))
+    return {path.source.ref, path.to.ref} <= simulator.cluster.pods.keys()
 
 
 def closed_paths(closed: Mapping[PodPath, str], left: int) -> Sequence[Check]:

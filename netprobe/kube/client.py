@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import Any, Final
 
 import aiohttp
@@ -208,18 +208,14 @@ class KubeCluster:
                         raise
                 await asyncio.sleep(0.1)  # no busy loop with a server that ends watches at once
 
-    @asynccontextmanager
-    async def exec(
+    def exec(
         self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool = True
-    ) -> AsyncIterator[Execution]:
-        async with self._running(PodRef(namespace, pod), container, command, stdin=stdin) as execution:
-            yield execution
+    ) -> AbstractAsyncContextManager[Execution]:
+        return self._running(PodRef(namespace, pod), container, command, stdin=stdin)
 
-    @asynccontextmanager
-    async def attach(self, pod: PodRef, container: str) -> AsyncIterator[Execution]:
+    def attach(self, pod: PodRef, container: str) -> AbstractAsyncContextManager[Execution]:
         """Attach to a container that runs its command; ClusterError on entering: it did not work."""
-        async with self._running(pod, container, None, stdin=True) as execution:
-            yield execution
+        return self._running(pod, container, None, stdin=True)
 
     async def add_ephemeral(self, pod: PodRef, container: Object) -> Object:
         """Add an ephemeral container to a pod; the pod. It cannot be removed again."""

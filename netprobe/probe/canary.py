@@ -21,7 +21,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from netprobe.model.flow import ContainerPort, PodRef
 from netprobe.model.labels import NAME_LABEL
@@ -35,6 +35,9 @@ from netprobe.probe.pace import CLUSTER, Pace
 from netprobe.probe.plan import Station
 from netprobe.probe.run_objects import CHANGE, ROLE, RUN, PodOptions
 from netprobe.probe.session import Sessions
+
+if TYPE_CHECKING:
+    from netprobe.probe.bench import Bench
 
 CONTROL_PORT: Final = 9000
 PORTS: Final = tuple(ContainerPort(CONTROL_PORT + number) for number in range(3))
@@ -192,12 +195,6 @@ def opening_policy(key: str, namespace: str, run: str, port: int) -> Object:
     }
 
 
-class AppliesObjects(Protocol):
-    """What a bench does with objects of its run: nothing else is ever replaced."""
-
-    async def apply(self, obj: Object) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Canaries:
     """All canaries of a namespace, and the policies that they share. `bench` is the run's.
@@ -207,7 +204,7 @@ class Canaries:
     """
 
     cluster: ClusterAPI
-    bench: AppliesObjects
+    bench: Bench
     run: str
     namespace: str
     pairs: Sequence[Canary]

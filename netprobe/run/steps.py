@@ -1,15 +1,17 @@
 """The steps of a report: what was declared, simulated and observed, compared and explained.
 
-`resolve` finds the changes after which policies match their declaration.
+Without a cluster they are a suite's moments, or all pairs of the pods of manifests. `resolve` finds the
+changes after which policies match their declaration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare
+from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row, Why, compare, judge
 from netprobe.errors import InputError
 from netprobe.explain import Advisor, Explanation, explain
 from netprobe.explain.text import NO_CHANGE, near_misses, side_effects
@@ -18,17 +20,22 @@ from netprobe.manifests.change import ObjectChange
 from netprobe.model.cluster import Cluster
 from netprobe.model.flow import Flow
 from netprobe.model.verdict import Decision, Verdict
-from netprobe.run.moment import DeclaredBy, SimulatedMoment, by_nothing, joined_families
+from netprobe.run.moment import DeclaredBy, FlowFilter, SimulatedMoment, by_nothing, joined_families, moments
 from netprobe.run.policy_text import PolicyTexts
-from netprobe.run.record import LONGEST, ReportStep
-from netprobe.simulate import Profile, Simulator
+from netprobe.run.record import LONGEST, FlowGroup, ReportStep, group_note, port_text
+from netprobe.simulate import AllPairs, FlowBundle, Overview, PortAsked, Profile, Simulator
+from netprobe.simulate.overview import LEFT_OUT
 
 if TYPE_CHECKING:
     from netprobe.probe import Observed
     from netprobe.suite import Suite
 
 
+NAME: Final = "the policies as they are"
 MOST_CHANGES: Final = 200
+MOST_FIXES: Final = 200
+MOST_HELD: Final = 200_000
+"""Rows; if there are more, each pass computes them again."""
 
 
 def step(moments: Sequence[SimulatedMoment], number: int, observed: Observed) -> ReportStep:
@@ -108,9 +115,6 @@ def _advice(explanation: Explanation) -> Iterator[str]:
         yield NO_CHANGE
 
 
-MOST_FIXES = 200
-
-
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """`changes` one after the other, with a sentence for each; `left` are the flows without a safe change."""
@@ -164,3 +168,111 @@ def after(moment: SimulatedMoment, changes: Sequence[ObjectChange]) -> Simulated
     except ValueError:
         return moment
     return replace(moment, simulator=Simulator(after, moment.simulator.profile))
+
+
+def suite_moments(
+    suite: Suite,
+    live: Cluster | None,
+    profile: Profile,
+    *,
+    sources: Sequence[str] = (),
+    destinations: Sequence[str] = (),
+    ports: Sequence[PortAsked] = (),
+) -> tuple[SimulatedMoment, ...]:
+    """The moments of a suite with the flows that are asked for."""
+    is_wanted = FlowFilter(sources, destinations, ports).on(suite.cluster(live), suite.externals)
+    return tuple(moments(suite, live, profile, is_wanted))
+
+
+def suite_steps(every: Sequence[SimulatedMoment], *, changed_only: bool = False) -> tuple[ReportStep, ...]:
+    """The comparison at each moment of a suite. With `changed_only` what policies or a step change."""
+    steps: list[ReportStep] = []
+    before: Iterable[Row] = ()
+    for index, at in enumerate(every):
+        rows = compare(at.declared, at.simulated, step=index)
+        shown = _changed(rows, before, first=index == 0) if changed_only else rows
+        found = explained(shown, advisor(every, index), at.declared_by)
+        texts = PolicyTexts(at.simulator.cluster)
+        steps.append(ReportStep(at.name, found, FlowCounts.of(found), policies=texts))
+        before = rows
+    return tuple(steps)
+
+
+def _changed(rows: Iterable[Row], before: Iterable[Row], *, first: bool) -> list[Row]:
+    """Without policies everything passes; later, a flow starts as the previous step left it."""
+    earlier = {row.flow: row.result for row in before}
+    return [
+        row
+        for row in rows
+        if row.status is not FlowStatus.AS_EXPECTED
+        or row.result is not (Verdict.ALLOW if first else earlier.get(row.flow, Verdict.ALLOW))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class PairRows:
+    """The rows of all pairs, made in each pass."""
+
+    all_pairs: AllPairs
+    changed_only: bool
+
+    def __iter__(self) -> Iterator[Row]:
+        known: dict[int, Row] = {}  # by decision: pairs of groups share theirs
+        for flow, decision in self.all_pairs.decisions(changed_only=self.changed_only):
+            row = known.get(id(decision))
+            if row is None:
+                row = judge(flow, None, decision, None)
+                if len(known) > MOST_HELD:
+                    known.clear()
+                known[id(decision)] = row
+            yield Row(flow, None, decision, None, row.status, (), row.kind, row.reason)
+
+
+def pairs_step(all_pairs: AllPairs, *, changed_only: bool, groups: bool, rows: bool) -> ReportStep:
+    """All pairs of pods, as one step.
+
+    `groups`: if there are more rows than a person can read, groups replace them. `rows`: the rows are needed
+    too; otherwise only the groups are counted and no rows are made.
+    """
+    size = all_pairs.question.size
+    texts = PolicyTexts(all_pairs.question.cluster)
+    every: Iterable[Row] = PairRows(all_pairs, changed_only)
+    if size <= LONGEST:
+        why = blame(all_pairs.question.cluster.policies)
+        every = tuple(replace(row, why=why(row)) for row in every)
+        return ReportStep(NAME, every, FlowCounts.of(every), policies=texts)
+    if size <= MOST_HELD and rows:
+        every = tuple(every)
+    if not groups:
+        return ReportStep(NAME, every, FlowCounts.of(every), policies=texts)
+    found = all_pairs.overview()
+    bundles = [one for one in found.bundles if not changed_only or one.verdict is not Verdict.ALLOW]
+    families = {4, 6} <= {one.family for one in bundles}
+    grouped = (*(_group(one, families) for one in bundles), *_left_out(found))
+    counts = FlowCounts.of(every) if rows else _counts(bundles, found)
+    return ReportStep(NAME, every, counts, groups=grouped, policies=texts)
+
+
+def _counts(bundles: Iterable[FlowBundle], found: Overview) -> FlowCounts:
+    flows: Counter[FlowStatus] = Counter({FlowStatus.SKIPPED: found.left_out})
+    for bundle in bundles:
+        flows[_status(bundle)] += bundle.flows
+    return FlowCounts(*(flows[status] for status in FlowStatus))
+
+
+def _status(bundle: FlowBundle) -> FlowStatus:
+    if bundle.undefined:
+        return FlowStatus.UNDEFINED
+    return FlowStatus.UNKNOWN if bundle.verdict is Verdict.UNKNOWN else FlowStatus.AS_EXPECTED
+
+
+def _group(bundle: FlowBundle, families: bool) -> FlowGroup:
+    first, to = bundle.sources.first, bundle.destinations.first
+    flow = Flow(first, to, bundle.port, bundle.protocol, bundle.family)
+    note = group_note(_status(bundle), bundle.qualified_by)
+    ends = str(bundle.sources), str(bundle.destinations)
+    return FlowGroup(*ends, port_text(flow, families), bundle.verdict, bundle.flows, note)
+
+
+def _left_out(found: Overview) -> list[FlowGroup]:
+    return [FlowGroup("-", "-", "-", Verdict.UNKNOWN, found.left_out, LEFT_OUT)] if found.left_out else []

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from netprobe.cli.conformance import LEFT_BEHIND, _results
-from netprobe.conformance.conformance_run import ConformanceRun
 from netprobe.conformance.result import CaseStatus, Results
-from netprobe.conformance.runner import Runner
+from netprobe.conformance.runner import ConformanceRun, Runner
 from netprobe.errors import UnreachableError
 from netprobe.run.cluster import RunOptions
 from netprobe.run.record import ClusterInfo
@@ -41,7 +40,7 @@ def night(monkeypatch: pytest.MonkeyPatch, then: Any, *, finished: bool = True) 
         )
 
     monkeypatch.setattr(Runner, "results", results)
-    monkeypatch.setattr("netprobe.conformance.conformance_run.open_cluster", open_cluster)
+    monkeypatch.setattr("netprobe.conformance.runner.open_cluster", open_cluster)
     return ConformanceRun(CASES, RunOptions(target=ClusterChoice(context="kind-x")), fixtures=1, full=False)
 
 

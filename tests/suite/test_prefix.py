@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import InputError, UsageError
-from netprobe.run.simulated import suite_moments, suite_steps
+from netprobe.run.steps import suite_moments, suite_steps
 from netprobe.simulate import CALICO
 from netprobe.suite import load
 from tests.scenarios import MANIFESTS

@@ -27,7 +27,7 @@ from netprobe.report.graph.cells import (
 from netprobe.report.graph.elements import Denied, DrawnTable, EndName, Graph, GraphCell, Pairs
 from netprobe.report.saved import SavedReport
 from netprobe.run.policy_text import PolicyTexts
-from netprobe.run.simulated import suite_moments, suite_steps
+from netprobe.run.steps import suite_moments, suite_steps
 from netprobe.simulate import PortAsked, Profile, Simulator, evaluate, read_question
 from netprobe.suite import Suite
 from netprobe.suite.moments import Moment

@@ -20,7 +20,7 @@ from netprobe.report.graph.cells import (
     pod_groups,
 )
 from netprobe.report.graph.elements import EndName
-from netprobe.run.simulated import PairRows
+from netprobe.run.steps import PairRows
 from netprobe.simulate import AllPairs, Evaluation, Question, Simulator, evaluate, read_question
 from tests.property.strategies import NAMESPACES, OUTSIDE, Shape, random_cluster, seeded
 
