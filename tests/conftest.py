@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from netprobe.lab import Lab, LabOptions, start
 from netprobe.probe.run_objects import OUTSIDE
 
 Golden: TypeAlias = Callable[[str, str], None]
+Answers: TypeAlias = Callable[[str, Callable[[str], Iterable[str]]], None]
 
 # The same examples on every machine, however loaded it is; `make test-lab-fuzz` tries new ones.
 settings.register_profile("always the same", derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -74,6 +76,28 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             path.write_text(text, encoding="utf-8")
         assert path.is_file(), f"{path} is not there: pytest --update-golden writes it"
         assert text == path.read_text(encoding="utf-8"), f"{path.name} differs (pytest --update-golden)"
+
+    return check
+
+
+@pytest.fixture
+def answers(request: pytest.FixtureRequest) -> Answers:
+    """`answers(name, ask)`: the file next to the test has texts and what `ask` answers to each.
+
+    A text begins after a line of `===` and perhaps a title; each answer to it is a line of `=>`.
+    """
+
+    def check(name: str, ask: Callable[[str], Iterable[str]]) -> None:
+        path, found = request.path.with_name(name), ""
+        text = path.read_text(encoding="utf-8")
+        for part in re.split("^===", text, flags=re.MULTILINE)[1:]:
+            title, *lines = (line for line in part.splitlines(keepends=True) if not line.startswith("=>"))
+            said = "".join(f"=> {answer}\n" for answer in ask("".join(lines)))
+            found += f"==={title}{''.join(lines)}{said}"
+        if request.config.getoption("--update-golden"):
+            path.write_text(found, encoding="utf-8")
+            return
+        assert found.splitlines() == text.splitlines(), f"{name} differs (pytest --update-golden)"
 
     return check
 

@@ -115,52 +115,6 @@ def test_a_later_row_overrides_an_earlier_one(suite: LoadSuite) -> None:
     assert len(found) == 4 * 3
 
 
-NOTHING = {
-    "no such pod": (
-        "{from: a/wep, to: a/db, verdict: deny}",
-        "expect.flows[0].from: a/wep matches nothing; did you mean a/web?",
-    ),
-    "one of a list": (
-        "{from: [a/web, c/x], to: a/db, verdict: deny}",
-        "expect.flows[0].from: c/x matches nothing",
-    ),
-    "no such host": (
-        "{from: a/web, to: partnr, verdict: deny}",
-        "expect.flows[0].to: partnr matches nothing; did you mean partner?",
-    ),
-    "no such Service": (
-        "{from: a/web, to: 'svc:a/web', verdict: deny}",
-        "expect.flows[0].to: svc:a/web matches nothing; did you mean a/web?",
-    ),
-    "no port of that name": (
-        "{from: a/web, to: 'b/*', port: metrics, verdict: deny}",
-        "expect.flows[0].port: no destination of this row has a port named metrics; it has tcp",
-    ),
-    "a host without ports": (
-        "{from: a/web, to: stranger, verdict: deny}",
-        "expect.flows[0].to: matches nothing that declares a port; name the port",
-    ),
-    "two hosts outside": (
-        "{from: stranger, to: partner, verdict: deny}",
-        "expect.flows[0]: both ends are outside the cluster, where no policy applies",
-    ),
-    "only itself": (
-        "{from: 'a/w*', to: 'a/w*', verdict: deny}",
-        "expect.flows[0]: matches only flows of pods to themselves; to declare one, name a pod at both ends",
-    ),
-    "overridden": (
-        "{from: a/web, to: a/db, verdict: deny}, {from: a/app=web, to: 'a/d*', port: 5432, verdict: allow}",
-        "expect.flows[0]: later rows override every flow of this one: expect.flows[1]",
-    ),
-}
-
-
-@pytest.mark.parametrize(("rows", "message"), [pytest.param(*row, id=name) for name, row in NOTHING.items()])
-def test_a_row_that_says_nothing_is_an_error(rows: str, message: str, problems: Problems) -> None:
-    (problem,) = problems(f"expect:\n  flows: [{rows}]\n")
-    assert problem == f"suite.yaml:18:11: {message}"
-
-
 def test_all_such_rows_are_reported_at_once(problems: Problems) -> None:
     rows = "{from: a/x, to: a/y, verdict: deny}, {from: a/web, to: a/z, verdict: deny}"
     found = [line.split(": ")[1] for line in problems(f"expect: {{flows: [{rows}]}}\n")]
