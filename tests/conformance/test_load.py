@@ -10,6 +10,7 @@ from netprobe.conformance.fixture_map import fictional_map
 from netprobe.conformance.load import builtin, load
 from netprobe.conformance.world import Cell
 from netprobe.errors import InputError
+from tests.conftest import Answers
 
 GOOD = """
 - case: only b reaches a
@@ -49,45 +50,18 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert moment.expected(Cell("x/a", "y/a", "80/TCP"))
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "place", "said"),
-    [
-        pytest.param("rules: [pod-selector]", "rules: [nonsense]", ":3", "no rule 'nonsense'", id="a rule"),
-        pytest.param("* -> x/a  X", "* -> x/d  X", ":15", "matches no flow", id="a row that matches nothing"),
-        pytest.param("* -> x/a  X", "* to x/a  X", ":15", "is not of the form", id="no row"),
-        pytest.param(
-            "      labels:", "      remade: [x/b]\n      labels:", ":14", "this step's `pods`", id="remade"
-        ),
-        pytest.param(
-            "      labels:", "      holds: [b to a]\n      labels:", ":14", "should match", id="held"
-        ),
-        pytest.param("in: x", "in: u", ":7", "'w', 'x', 'y' or 'z'", id="a namespace"),
-        pytest.param("in: x", "in: v", ":7", "only with `pods`", id="a namespace that is not there"),
-        pytest.param(
-            "  moments:",
-            "  ends: [x/near]\n  moments:",
-            ":5",
-            "host-network under `needs`",
-            id="a pod on a node's network",
-        ),
-        pytest.param(
-            "  moments:", '  ends: ["node:x/a"]\n  moments:', ":5", "kubelet under `needs`", id="a kubelet"
-        ),
-        pytest.param("<y/a>", "<y/a over IPv6>", ":2", "dual-stack under `needs`", id="the other family"),
-        pytest.param("times: 2", "time: 2", ":8", "unknown field", id="a key"),
-        pytest.param("case: only", "case only", ":3", "not YAML", id="no YAML"),
-    ],
-)
-def test_what_is_wrong_is_reported_with_its_line(
-    old: str, new: str, place: str, said: str, tmp_path: Path
-) -> None:
-    path = written(tmp_path, GOOD.replace(old, new))
-    with pytest.raises(InputError) as caught:
-        load(path)
-    assert any(
-        said in problem.message and problem.place.startswith(f"{path}{place}")
-        for problem in caught.value.problems
-    ), caught.value
+def test_what_is_wrong_is_reported_with_its_line(answers: Answers, tmp_path: Path) -> None:
+    """A text's second line stands in the place of its first; `\\n` is a line break."""
+
+    def ask(text: str) -> list[str]:
+        old, new = (line.replace(r"\n", "\n") for line in text.splitlines())
+        assert old in GOOD
+        path = written(tmp_path, GOOD.replace(old, new))
+        with pytest.raises(InputError) as caught:
+            load(path)
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
+
+    answers("cases.txt", ask)
 
 
 def test_a_direction_that_is_not_text_is_refused_by_the_api_server(tmp_path: Path) -> None:
