@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class CleanFlags(options.Flags):
     cluster: ClusterFlags = options.nested(ClusterFlags)
-    run: str | None = options.option("--run", metavar="ID", help="Clean up after this run only.")
+    run: str | None = options.option("--run ID", "Clean up after this run only.")
     by_label: bool = options.flag(
         "--by-label",
         "With --run: also remove objects that only carry the label of this run, without proof that netprobe "

@@ -49,9 +49,9 @@ def read_contexts(kubeconfig: str | None) -> list[str]:
     return names
 
 
-@completes
-def contexts(ctx: click.Context) -> Iterable[str]:
-    return read_contexts(ctx.params.get("kubeconfig"))
+contexts = completes(lambda ctx: read_contexts(ctx.params.get("kubeconfig")))
+namespaces = completes(lambda ctx: _cluster(ctx.params).namespaces)
+pods = completes(lambda ctx: map(str, _cluster(ctx.params).pods))
 
 
 @completes
@@ -80,16 +80,6 @@ def tags(_ctx: click.Context) -> Iterable[str]:
     from netprobe.conformance.load import builtin
 
     return (tag for case in builtin() for tag in (*case.tags, *case.rules, case.feature))
-
-
-@completes
-def namespaces(ctx: click.Context) -> Iterable[str]:
-    return _cluster(ctx.params).namespaces
-
-
-@completes
-def pods(ctx: click.Context) -> Iterable[str]:
-    return map(str, _cluster(ctx.params).pods)
 
 
 @completes

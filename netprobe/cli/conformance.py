@@ -31,32 +31,22 @@ class ConformanceFlags(options.Flags):
     cluster: ClusterFlags = options.nested(ClusterFlags)
     lab: LabFlags = options.nested(LabFlags)
     include: Sequence[str] = options.repeatable(
-        "--include",
-        metavar="TAG",
-        shell_complete=complete.tags,
-        help="Only cases with this tag, rule or feature.",
+        "--include TAG", "Only cases with this tag, rule or feature.", shell_complete=complete.tags
     )
     exclude: Sequence[str] = options.repeatable(
-        "--exclude",
-        metavar="TAG",
-        shell_complete=complete.tags,
-        help="Leave out cases with this tag, rule or feature.",
+        "--exclude TAG", "Leave out cases with this tag, rule or feature.", shell_complete=complete.tags
     )
     only: Sequence[str] = options.repeatable(
-        "--only",
-        metavar="NAME",
-        shell_complete=complete.cases,
-        help="Only cases with this name or pattern (*).",
+        "--only NAME", "Only cases with this name or pattern (*).", shell_complete=complete.cases
     )
     listing: bool = options.flag("--list", "List the cases and exit.")
     files: Sequence[str] = options.repeatable(
-        "--cases", type=click.Path(), metavar="FILE", help="Add your own cases (format: docs/conformance.md)."
+        "--cases FILE", "Add your own cases (format: docs/conformance.md).", type=click.Path()
     )
     shard: tuple[int, int] | None = options.option(
-        "--shard",
+        "--shard I/N",
+        "Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
         type=SHARD,
-        metavar="I/N",
-        help="Run only shard I (from 0) of N, for example as a worker of an Indexed Job.",
     )
     join: bool = options.flag("--join", "Run nothing: join the JSON reports of shards into one report.")
     parts: Sequence[str] = options.argument(nargs=-1, type=click.Path())
@@ -64,28 +54,24 @@ class ConformanceFlags(options.Flags):
         "--full", "Probe every cell of every case, including pods that no policy selects."
     )
     fixtures: int | None = options.option(
-        "--fixtures",
-        metavar="N",
+        "--fixtures N",
+        "How many cases to run at once, each on its own nine pods.  [default: 4; on a lab 8]",
         type=click.IntRange(1, 16),
-        help="How many cases to run at once, each on its own nine pods.  [default: 4; on a lab 8]",
     )
     known_file: str | None = options.option(
-        "--expect-failures",
+        "--expect-failures FILE",
+        "YAML file of cases that are known to fail, with reasons.",
         type=click.Path(),
-        metavar="FILE",
-        help="YAML file of cases that are known to fail, with reasons.",
     )
     history: str | None = options.option(
-        "--history",
+        "--history DIR",
+        "Keep a small file per run in this folder, and report what changed.",
         type=click.Path(),
-        metavar="DIR",
-        help="Keep a small file per run in this folder, and report what changed.",
     )
     baseline: str | None = options.option(
-        "--baseline",
+        "--baseline PATH",
+        "Earlier run, or --history folder: only failures that are not in it fail the run.",
         type=click.Path(),
-        metavar="PATH",
-        help="Earlier run, or --history folder: only failures that are not in it fail the run.",
     )
     pods: PodFlags = options.nested(PodFlags)
     ready_s: float = options.ready("180s")
@@ -93,10 +79,9 @@ class ConformanceFlags(options.Flags):
     profile: str = options.profile()
     out: options.OutputFlags = options.output(CONFORMANCE_FORMATS.names)
     results: str | None = options.option(
-        "--results",
+        "--results DIR",
+        "Write all formats into this folder, then a file `done`, as Sonobuoy expects.",
         type=click.Path(),
-        metavar="DIR",
-        help="Write all formats into this folder, then a file `done`, as Sonobuoy expects.",
     )
 
 

@@ -26,10 +26,9 @@ class DebugFlags(options.Flags):
     source: str = options.argument(metavar="FROM", shell_complete=complete.pods)
     destination: str = options.argument(metavar="TO", shell_complete=complete.destinations)
     port: tuple[int, Protocol] | None = options.option(
-        "--port",
+        "--port PORT[/PROTOCOL]",
+        "Port: 80 or 53/udp. Optional if TO is a URL or declares only one port.",
         type=PORT_NUMBER,
-        metavar="PORT[/PROTOCOL]",
-        help="Port: 80 or 53/udp. Optional if TO is a URL or declares only one port.",
     )
     no_probe: bool = options.flag("--no-probe", "Only read the cluster; create and send nothing.")
     ephemeral: bool = options.flag(

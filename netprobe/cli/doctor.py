@@ -22,10 +22,10 @@ class DoctorFlags(options.Flags):
     lab: LabFlags = options.nested(LabFlags)
     pods: PodFlags = options.nested(PodFlags)
     nodes: int = options.option(
-        "--nodes", metavar="N", type=click.IntRange(0), default=3, help="How many nodes to test; 0 means all."
+        "--nodes N", "How many nodes to test; 0 means all.", type=click.IntRange(0), default=3
     )
     within_s: float = options.duration(
-        "--within", default="10s", help="How long the cluster may take to enforce a policy."
+        "--within", "How long the cluster may take to enforce a policy.", default="10s"
     )
     ready_s: float = options.ready("120s")
     out: options.OutputFlags = options.output(

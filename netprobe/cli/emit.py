@@ -31,7 +31,7 @@ def write(render: Render, out: options.OutputFlags, detail: Detail = Detail.AUTO
     It is no error if the reader of standard output has gone away.
     """
     files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
-    style = replace(output_style(), detail=detail)
+    style = replace(Style.of(sys.stdout, os.environ, invocation().color), detail=detail)
     shown = None if out.output_file else out.output
     try:
         write_report(render, shown, files, sys.stdout, os.environ, style=style)
@@ -52,8 +52,3 @@ def write_either(
         return [json.dumps(document(), indent=2) + "\n"] if format_ == "json" else text(style)
 
     write(render, out, detail)
-
-
-def output_style() -> Style:
-    """The style of standard output, as --color and the environment want it."""
-    return Style.of(sys.stdout, os.environ, invocation().color)

@@ -35,19 +35,16 @@ class ExplainFlags(options.Flags):
     source: str = options.argument(metavar="FROM", shell_complete=complete.pods)
     destination: str = options.argument(metavar="TO", shell_complete=complete.destinations)
     port: PortArgument | None = options.option(
-        "--port",
+        "--port PORT[/PROTOCOL]",
+        "Port: 80, 53/udp, or a name. Optional if TO declares only one port.",
         type=PORT,
-        metavar="PORT[/PROTOCOL]",
-        help="Port: 80, 53/udp, or a name. Optional if TO declares only one port.",
     )
     inputs: InputFlags = options.nested(
         InputFlags,
-        suite_path=options.option(
-            "--suite", type=click.Path(), metavar="FILE", help="The suite, if it is not an argument."
-        ),
+        suite_path=options.option("--suite FILE", "The suite, if it is not an argument.", type=click.Path()),
     )
     step: int = options.option(
-        "--step", metavar="N", type=click.IntRange(0), default=0, help="Apply the first N steps of the suite."
+        "--step N", "Apply the first N steps of the suite.", type=click.IntRange(0), default=0
     )
     ignore_unsimulated: bool = options.flag(
         "--ignore-unsimulated", "Exit with 0 even if objects that are not simulated may decide the flow."

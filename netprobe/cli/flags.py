@@ -26,32 +26,23 @@ IMAGE: Final = "docker.io/library/alpine:3.20"
 
 @dataclass(frozen=True, slots=True)
 class ClusterFlags(options.Flags):
-    """The cluster of a kubeconfig, or a lab that is running."""
-
     HEADING: ClassVar = "Cluster"
     kubeconfig: str | None = options.option(
-        "--kubeconfig", metavar="PATH", type=click.Path(), help="Path to the kubeconfig file to use."
+        "--kubeconfig PATH", "Path to the kubeconfig file to use.", type=click.Path()
     )
     context: str | None = options.option(
-        "--context",
-        metavar="NAME",
-        shell_complete=complete.contexts,
-        help="The name of the kubeconfig context to use.",
+        "--context NAME", "The name of the kubeconfig context to use.", shell_complete=complete.contexts
     )
     lab_name: str | None = options.option(
-        "--lab",
-        metavar="NAME",
-        shell_complete=complete.labs,
-        help="Use the running lab NAME (see `netprobe lab up`).",
+        "--lab NAME", "Use the running lab NAME (see `netprobe lab up`).", shell_complete=complete.labs
     )
     request_timeout_s: float = options.duration(
         "--request-timeout",
+        "How long to wait for a response from the API server; 0 means no limit.",
         default="30s",
-        help="How long to wait for a response from the API server; 0 means no limit.",
     )
 
     def __bool__(self) -> bool:
-        """Whether they name a cluster."""
         return bool(self.kubeconfig or self.context or self.lab_name)
 
     def choice(self, *, current: bool = False) -> ClusterChoice:
@@ -69,23 +60,21 @@ class ClusterFlags(options.Flags):
 
 @dataclass(frozen=True, slots=True)
 class LabFlags(options.Flags):
-    """How to start a lab for the command."""
-
     HEADING: ClassVar = "Lab created for this run"
     lab_nodes: int = options.option(
-        "--lab-nodes", metavar="N", type=click.IntRange(1), default=1, help="Number of nodes of the lab."
+        "--lab-nodes N", "Number of nodes of the lab.", type=click.IntRange(1), default=1
     )
     lab_no_enforcement: bool = options.flag(
         "--lab-no-enforcement", "The lab accepts policies but does not enforce them, as some CNIs do."
     )
     lab_lag: float = options.duration(
-        "--lab-lag", default="0s", help="Enforce each change of policies this much later."
+        "--lab-lag", "Enforce each change of policies this much later.", default="0s"
     )
     lab_deny_with: str = options.option(
         "--lab-deny-with",
+        "What the lab does with a denied packet.",
         type=click.Choice(["drop", "reject"]),
         default="drop",
-        help="What the lab does with a denied packet.",
     )
 
 
@@ -113,36 +102,23 @@ def resolve_target(cluster: ClusterFlags, lab: LabFlags) -> tuple[ClusterChoice,
 
 @dataclass(frozen=True, slots=True)
 class PodFlags(options.Flags):
-    """How the probe pods are made."""
-
     HEADING: ClassVar = "Probe pods"
     image: str = options.option(
-        "--image",
-        metavar="IMAGE",
-        default=IMAGE,
-        help="Image for the probe pods; it needs a shell and BusyBox's nc.",
+        "--image IMAGE", "Image for the probe pods; it needs a shell and BusyBox's nc.", default=IMAGE
     )
     registry: str | None = options.option(
-        "--registry",
-        metavar="HOST[/PREFIX]",
-        help="Pull the image from this mirror, which replaces the host in its name.",
+        "--registry HOST[/PREFIX]", "Pull the image from this mirror, which replaces the host in its name."
     )
     pull_secret: str | None = options.option(
-        "--pull-secret",
-        metavar="NAME",
-        help="Image pull secret. It must exist in every namespace that is used.",
+        "--pull-secret NAME", "Image pull secret. It must exist in every namespace that is used."
     )
     node_selectors: Sequence[tuple[str, str]] = options.repeatable(
-        "--node-selector",
-        type=PAIR,
-        metavar="KEY=VALUE",
-        help="Run probe pods only on nodes with this label.",
+        "--node-selector KEY=VALUE", "Run probe pods only on nodes with this label.", type=PAIR
     )
     tolerations: Sequence[dict[str, str]] = options.repeatable(
-        "--toleration",
+        "--toleration KEY[=VALUE][:EFFECT]",
+        "Taint that probe pods tolerate; * means every taint.",
         type=TOLERATION,
-        metavar="KEY[=VALUE][:EFFECT]",
-        help="Taint that probe pods tolerate; * means every taint.",
     )
     print_images: bool = options.flag(
         "--print-images", "Print the images that nodes need (for clusters without internet access), and exit."
@@ -150,7 +126,6 @@ class PodFlags(options.Flags):
 
     @property
     def images(self) -> tuple[str, ...]:
-        """The images that the cluster's nodes need."""
         from netprobe.model.text import mirrored
 
         return (mirrored(self.image, self.registry),)
@@ -164,7 +139,6 @@ class PodFlags(options.Flags):
         )
 
     def answered(self) -> bool:
-        """--print-images prints the images."""
         if self.print_images:
             print("\n".join(self.images))
         return self.print_images
@@ -172,21 +146,17 @@ class PodFlags(options.Flags):
 
 @dataclass(frozen=True, slots=True)
 class FlowFlags(options.Flags):
-    """Which flows of a cluster to list."""
-
     HEADING: ClassVar = "Which flows"
     ports: Sequence[PortArgument] = options.port()
     sources: Sequence[str] = options.repeatable(
-        "--from",
-        metavar="POD",
+        "--from POD",
+        "Only flows from these pods: NAMESPACE/POD, may contain *.",
         shell_complete=complete.pods,
-        help="Only flows from these pods: NAMESPACE/POD, may contain *.",
     )
     destinations: Sequence[str] = options.repeatable(
-        "--to",
-        metavar="POD",
+        "--to POD",
+        "Only flows to these pods, or to svc:NAMESPACE/NAME.",
         shell_complete=complete.destinations,
-        help="Only flows to these pods, or to svc:NAMESPACE/NAME.",
     )
 
 
@@ -195,21 +165,18 @@ class Selection(FlowFlags):
     """Which flows of a cluster to list, including those of hosts outside."""
 
     externals: Sequence[External] = options.repeatable(
-        "--external",
+        "--external ADDRESS",
+        "Include an address outside the cluster as a source and a destination.",
         type=EXTERNAL,
-        metavar="ADDRESS",
-        help="Include an address outside the cluster as a source and a destination.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ViewFlags(options.Flags):
-    """How much of a report to show."""
-
     HEADING: ClassVar = "Which flows"
     everything: bool = options.flag("--all", "Show every flow on its own, however many there are.")
     grouped: bool = options.option(
-        "--group", "--grouped", is_flag=True, help="Show pods that behave alike as one row."
+        "--group, --grouped", "Show pods that behave alike as one row.", is_flag=True
     )
     only_differences: bool = options.flag(
         "--only-differences", "Show only flows that are not as expected, in every format."

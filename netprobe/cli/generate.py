@@ -37,18 +37,15 @@ class GenerateFlags(options.Flags):
         ("yaml",), reports=False, path_option="--output-dir (a suite: --output-file)"
     )
     output_dir: Path | None = options.option(
-        "--output-dir",
+        "--output-dir PATH",
+        "Write the policies to this folder, one file each.",
         type=click.Path(path_type=Path),
-        metavar="PATH",
-        help="Write the policies to this folder, one file each.",
     )
     no_dns: bool = options.flag(
         "--no-dns", "Do not add a policy that allows the cluster's DNS where egress is closed."
     )
     namespace_label: str | None = options.option(
-        "--namespace-label",
-        metavar="KEY",
-        help="Select namespaces by this label instead of by name, if it tells them apart.",
+        "--namespace-label KEY", "Select namespaces by this label instead of by name, if it tells them apart."
     )
     verify: bool = options.flag("--verify", "Also run the suite with the new policies on a lab.")
     proposes: bool = options.flag(

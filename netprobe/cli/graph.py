@@ -34,10 +34,9 @@ class GraphFlags(options.Flags):
     inputs: InputFlags = options.nested(InputFlags)
     cluster: ClusterFlags = options.nested(ClusterFlags)
     saved: Path | None = options.option(
-        "--from-report",
+        "--from-report FILE",
+        "Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
         type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Draw a report written by `netprobe run -o json`; with its SUITE, in more detail.",
     )
     selection: Selection = options.nested(Selection)
     view: str | None = options.switches(
@@ -47,17 +46,13 @@ class GraphFlags(options.Flags):
     )
     denied: str | None = options.option(
         "--denied",
+        "Which denied flows to draw: those that a row of the suite denies (rows, the default), that a "
+        "row naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
         type=click.Choice(["rows", "named", "all", "none"]),
         default=None,
-        help="Which denied flows to draw: those that a row of the suite denies (rows, the default), that a "
-        "row naming both ends denies (named), all, or none. Flows that are not as expected are always drawn.",
     )
     step: int = options.option(
-        "--step",
-        metavar="N",
-        type=click.IntRange(0),
-        default=0,
-        help="Draw the state after the first N steps of the suite.",
+        "--step N", "Draw the state after the first N steps of the suite.", type=click.IntRange(0), default=0
     )
     group: bool | None = detail_option(
         "group",

@@ -15,9 +15,7 @@ from netprobe.cli.invoke import say
 @dataclass(frozen=True, slots=True)
 class HistoryFlags(options.Flags):
     folder: Path = options.argument(type=click.Path(path_type=Path))
-    last: int = options.option(
-        "--last", metavar="N", type=click.IntRange(1), default=20, help="Show the newest N runs."
-    )
+    last: int = options.option("--last N", "Show the newest N runs.", type=click.IntRange(1), default=20)
     out: options.OutputFlags = options.output(("table", "json", "html"))
 
 

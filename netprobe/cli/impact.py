@@ -32,31 +32,29 @@ class ImpactFlags(options.Flags):
         "Manifests that would be applied: a file, a folder, or - for standard input. Repeatable."
     )
     against: Sequence[str] = options.repeatable(
-        "--against",
+        "--against PATH",
+        "Current state: files or folders, or a suite with a topology.",
         type=click.Path(allow_dash=True),
-        metavar="PATH",
-        help="Current state: files or folders, or a suite with a topology.",
     )
     cluster: ClusterFlags = options.nested(ClusterFlags)
     prune: bool = options.flag(
         "--prune", "Treat -f as the complete set of policies: delete those that it lacks."
     )
     prune_namespaces: Sequence[str] = options.repeatable(
-        "--prune-namespace", metavar="NAME", help="Like --prune, but for this namespace only."
+        "--prune-namespace NAME", "Like --prune, but for this namespace only."
     )
     staged: bool = options.flag(
         "--staged", "Show what changes if the current staged policies (Calico) are enforced."
     )
     deletes: Sequence[PolicyRef] = options.repeatable(
-        "--delete", type=POLICY, metavar="NAMESPACE/NAME", help="Delete this policy."
+        "--delete NAMESPACE/NAME", "Delete this policy.", type=POLICY
     )
     namespace: str | None = options.namespace()
     tiers: Sequence[Tier] = tier_option()
     expect: str | None = options.option(
-        "--expect",
+        "--expect SUITE",
+        "Exit with status 1 if a flow that SUITE allows would close, or one that it denies would open.",
         type=click.Path(),
-        metavar="SUITE",
-        help="Exit with status 1 if a flow that SUITE allows would close, or one that it denies would open.",
     )
     ports: Sequence[PortArgument] = options.port()
     everything: bool = options.flag("--all", "Also show flows that keep their verdict for another reason.")

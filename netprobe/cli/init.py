@@ -22,26 +22,18 @@ class InitFlags(options.Flags):
     inputs: InputFlags = options.nested(InputFlags)
     cluster: ClusterFlags = options.nested(ClusterFlags)
     namespaces: Sequence[str] = options.repeatable(
-        "-n",
-        "--namespace",
-        metavar="NAME",
+        "-n, --namespace NAME",
+        "Only this namespace. Default: all except system namespaces.",
         shell_complete=complete.namespaces,
-        help="Only this namespace. Default: all except system namespaces.",
     )
-    name: str | None = options.option(
-        "--name", metavar="NAME", help="Name of the suite. Default: the name of its folder."
-    )
+    name: str | None = options.option("--name NAME", "Name of the suite. Default: the name of its folder.")
     output_file: Path | None = options.option(
-        "--output-file",
+        "--output-file PATH",
+        "The suite to write; its policies go to policies/ next to it. Default: suite.yaml.",
         type=OUTPUT_FILE,
-        metavar="PATH",
-        help="The suite to write; its policies go to policies/ next to it. Default: suite.yaml.",
     )
     output_dir: Path | None = options.option(
-        "--output-dir",
-        type=click.Path(path_type=Path),
-        metavar="PATH",
-        help="Write suite.yaml to this folder.",
+        "--output-dir PATH", "Write suite.yaml to this folder.", type=click.Path(path_type=Path)
     )
     profile: str = options.profile()
 

@@ -56,12 +56,10 @@ def say_skipped(kinds: Mapping[str, int], others: Sequence[str]) -> None:
 
 
 def tier_option() -> Any:
-    """--tier, repeatable."""
     return options.repeatable(
-        "--tier",
+        "--tier NAME=ORDER[:pass]",
+        "Order of a Calico tier that the manifests use but do not define; :pass if its default is Pass.",
         type=TIER,
-        metavar="NAME=ORDER[:pass]",
-        help="Order of a Calico tier that the manifests use but do not define; :pass if its default is Pass.",
     )
 
 

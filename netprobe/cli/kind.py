@@ -34,37 +34,33 @@ def command() -> None:
 
 @dataclass(frozen=True, slots=True)
 class UpFlags(options.Flags):
-    name: str = options.option("--name", default=NAME, help="Name of the cluster; its context is kind-NAME.")
+    name: str = options.option("--name", "Name of the cluster; its context is kind-NAME.", default=NAME)
     config: Path | None = options.option(
         "--config",
+        "kind configuration (default: a control plane and two workers, without kind's network plugin).",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="kind configuration (default: a control plane and two workers, without kind's network plugin).",
     )
     node_image: str | None = options.option(
-        "--node-image", metavar="IMAGE", help="Image for the nodes (default: kind's own)."
+        "--node-image IMAGE", "Image for the nodes (default: kind's own)."
     )
     manifest: str | None = options.option(
-        "--manifest",
-        metavar="PATH|URL",
-        help="Manifest of the network plugin (default: a pinned version of Calico).",
+        "--manifest PATH|URL", "Manifest of the network plugin (default: a pinned version of Calico)."
     )
     registry: str | None = options.option(
-        "--registry", metavar="HOST[/PREFIX]", help="Registry mirror for the images in the manifest."
+        "--registry HOST[/PREFIX]", "Registry mirror for the images in the manifest."
     )
     archives: Sequence[Path] = options.repeatable(
-        "--load",
+        "--load ARCHIVE",
+        "Image archive from `docker save` to load into the nodes.",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="ARCHIVE",
-        help="Image archive from `docker save` to load into the nodes.",
     )
     kubeconfig: Path | None = options.option(
-        "--kubeconfig",
-        metavar="PATH",
+        "--kubeconfig PATH",
+        "Kubeconfig file to write to (default: the one that kubectl uses).",
         type=click.Path(path_type=Path),
-        help="Kubeconfig file to write to (default: the one that kubectl uses).",
     )
     ready_s: float = options.duration(
-        "--timeout", default="10m", help="How long to wait for nodes and pods to become ready."
+        "--timeout", "How long to wait for nodes and pods to become ready.", default="10m"
     )
     print_images: bool = options.flag("--print-images", "Print the images that are needed, and exit.")
 
@@ -105,12 +101,11 @@ def up(flags: UpFlags) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DownFlags(options.Flags):
-    name: str = options.option("--name", default=NAME, help="Name of the cluster.")
+    name: str = options.option("--name", "Name of the cluster.", default=NAME)
     kubeconfig: Path | None = options.option(
-        "--kubeconfig",
-        metavar="PATH",
+        "--kubeconfig PATH",
+        "Kubeconfig file to remove it from (default: the one that kubectl uses).",
         type=click.Path(path_type=Path),
-        help="Kubeconfig file to remove it from (default: the one that kubectl uses).",
     )
 
 

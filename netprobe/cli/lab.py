@@ -22,11 +22,10 @@ DEFAULT = "default"
 def lab_option() -> Any:
     """--lab, by default the lab of that name."""
     return options.option(
-        "--lab",
-        metavar="NAME",
+        "--lab NAME",
+        "The lab; several can run at the same time.",
         default=DEFAULT,
         shell_complete=complete.labs,
-        help="The lab; several can run at the same time.",
     )
 
 
@@ -34,10 +33,7 @@ def lab_option() -> Any:
 class NamedLab(options.Flags):
     argument: str | None = options.argument(required=False, metavar="[NAME]", shell_complete=complete.labs)
     option: str | None = options.option(
-        "--lab",
-        metavar="NAME",
-        shell_complete=complete.labs,
-        help=f"The same as NAME.  [default: {DEFAULT}]",
+        "--lab NAME", f"The same as NAME.  [default: {DEFAULT}]", shell_complete=complete.labs
     )
 
     @property
@@ -65,24 +61,22 @@ def command() -> None:
 @dataclass(frozen=True, slots=True)
 class UpFlags(options.Flags):
     lab: NamedLab = options.nested(NamedLab)
-    nodes: int = options.option("--nodes", metavar="N", type=int, default=1, help="Number of nodes.")
+    nodes: int = options.option("--nodes N", "Number of nodes.", type=int, default=1)
     no_enforcement: bool = options.flag(
         "--no-enforcement", "Accept policies but enforce none, as some CNIs do."
     )
-    lag_s: float = options.duration(
-        "--lag", default="0s", help="Enforce each change of policies this much later."
-    )
+    lag_s: float = options.duration("--lag", "Enforce each change of policies this much later.", default="0s")
     deny_with: str = options.option(
         "--deny-with",
+        "What to do with a denied packet.",
         type=click.Choice(["drop", "reject"]),
         default="drop",
-        help="What to do with a denied packet.",
     )
     ip_family: str = options.option(
         "--ip-family",
+        "Address families of the pods.",
         type=click.Choice(["ipv4", "ipv6", "dual"]),
         default="ipv4",
-        help="Address families of the pods.",
     )
 
 
@@ -204,10 +198,7 @@ class AddHostFlags(options.Flags):
     host: str = options.argument(metavar="NAME")
     addresses: tuple[External, ...] = options.argument(metavar="ADDRESS...", nargs=-1, type=EXTERNAL)
     ports: tuple[tuple[int, Protocol], ...] = options.repeatable(
-        "--port",
-        type=PORT_NUMBER,
-        metavar="PORT[/PROTOCOL]",
-        help="A port that the host serves, such as 443 or 53/udp.",
+        "--port PORT[/PROTOCOL]", "A port that the host serves, such as 443 or 53/udp.", type=PORT_NUMBER
     )
     remove: bool = options.flag("--remove", "Remove the host.")
     name: str = lab_option()
@@ -244,11 +235,7 @@ class TraceFlags(options.Flags):
     source: str = options.argument(metavar="FROM")
     target: str = options.argument(metavar="TO")
     port: PortArgument = options.option(
-        "--port",
-        type=PORT,
-        required=True,
-        metavar="PORT[/PROTOCOL]",
-        help="Port to connect to: 80, 53/udp, or a name.",
+        "--port PORT[/PROTOCOL]", "Port to connect to: 80, 53/udp, or a name.", type=PORT, required=True
     )
     ip_family: str | None = options.family()
     name: str = lab_option()

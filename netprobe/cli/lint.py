@@ -40,18 +40,14 @@ class LintFlags(options.Flags):
     strict: bool = options.flag("--strict", "Exit with status 1 on warnings too.")
     write: bool = options.flag("--fix", "Fix unambiguous problems in place.")
     config: str | None = options.option(
-        "--config",
-        metavar="PATH",
-        type=click.Path(),
-        help="Configuration file. Default: the nearest .netprobe.yaml.",
+        "--config PATH", "Configuration file. Default: the nearest .netprobe.yaml.", type=click.Path()
     )
     rule: str | None = options.option(
-        "--explain",
+        "--explain [RULE]",
+        "Show the manual of a rule, or list all rules.",
         is_flag=False,
         flag_value="",
-        metavar="[RULE]",
         shell_complete=complete.rules,
-        help="Show the manual of a rule, or list all rules.",
     )
 
 

@@ -49,9 +49,15 @@ def _parameter(kind: Callable[..., click.Parameter], names: tuple[str, ...], **m
     return field(default=default, metadata={"make": lambda name: [kind([*names, name], **more)]})
 
 
-def option(*names: str, **more: Any) -> Any:
-    """A field that is an option; takes the arguments of click.Option except for the parameter's name."""
-    return _parameter(click.Option, names, **more)
+def option(spec: str, help: str | None = None, **more: Any) -> Any:  # noqa: A002 (click's word)
+    """A field that is an option. `spec` has its names and its metavar, as in "-n, --namespace NAME".
+
+    `more` are arguments of click.Option.
+    """
+    words = spec.replace(",", "").split()
+    names = tuple(word for word in words if word.startswith("-"))
+    more["metavar"] = words[-1] if words[-1] not in names else None
+    return _parameter(click.Option, names, help=help, **more)
 
 
 def argument(**more: Any) -> Any:
@@ -60,8 +66,7 @@ def argument(**more: Any) -> Any:
 
 
 def flag(name: str, help: str) -> Any:  # noqa: A002 (click's word)
-    """An option without a value."""
-    return option(name, is_flag=True, help=help)
+    return option(name, help, is_flag=True)
 
 
 def switches(**help: str) -> Any:  # noqa: A002 (click's word)
@@ -73,14 +78,14 @@ def switches(**help: str) -> Any:  # noqa: A002 (click's word)
     return field(default=None, metadata={"make": make})
 
 
-def repeatable(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 (click's word)
+def repeatable(spec: str, help: str, **more: Any) -> Any:  # noqa: A002 (click's word)
     """An option that may be given several times."""
-    return option(*names, multiple=True, help=f"{help} Repeatable.", **more)
+    return option(spec, f"{help} Repeatable.", multiple=True, **more)
 
 
-def duration(name: str, *, default: str, help: str) -> Any:  # noqa: A002 (click's word)
+def duration(name: str, help: str, *, default: str) -> Any:  # noqa: A002 (click's word)
     """An option such as "30s" or "1m30s", in seconds."""
-    return option(name, type=DURATION, default=default, help=help)
+    return option(name, help, type=DURATION, default=default)
 
 
 def nested(record: type[F], **changed: Any) -> Any:
@@ -131,46 +136,32 @@ def as_command(
 
 
 def port() -> Any:
-    """--port, repeatable."""
     return repeatable(
-        "--port",
-        type=PORT,
-        metavar="PORT[/PROTOCOL]",
-        help="Port to check: 80, 53/udp, or the name of a port.",
+        "--port PORT[/PROTOCOL]", "Port to check: 80, 53/udp, or the name of a port.", type=PORT
     )
 
 
 def filenames(help: str) -> Any:  # noqa: A002 (click's word)
     """-f/--filename: files, folders and - for standard input."""
-    return option(
-        "-f", "--filename", multiple=True, metavar="PATH", type=click.Path(allow_dash=True), help=help
-    )
+    return option("-f, --filename PATH", help, multiple=True, type=click.Path(allow_dash=True))
 
 
 def manifests() -> Any:
-    """-f/--filename for manifests."""
     return filenames(
         "Manifests: a file, a folder, or - for standard input. Repeatable; together they are one cluster."
     )
 
 
 def namespace() -> Any:
-    """-n/--namespace."""
     return option(
-        "-n",
-        "--namespace",
-        metavar="NAME",
-        shell_complete=complete.namespaces,
-        help="Namespace for manifests that name none.",
+        "-n, --namespace NAME", "Namespace for manifests that name none.", shell_complete=complete.namespaces
     )
 
 
 def family() -> Any:
     """--ip-family: a key of FAMILIES."""
     return option(
-        "--ip-family",
-        type=click.Choice(["ipv4", "ipv6"]),
-        help="Use only this address family, if pods have both.",
+        "--ip-family", "Use only this address family, if pods have both.", type=click.Choice(["ipv4", "ipv6"])
     )
 
 
@@ -181,22 +172,19 @@ FAMILIES: Final[Mapping[str | None, Family | None]] = {None: None, "ipv4": 4, "i
 def profile() -> Any:
     """--profile: the name of a profile of the simulator."""
     return option(
-        "--profile",
-        metavar="NAME",
-        default="calico",
-        help="CNI to assume where the API leaves its behaviour undefined: calico, cilium, antrea or "
+        "--profile NAME",
+        "CNI to assume where the API leaves its behaviour undefined: calico, cilium, antrea or "
         "kube-network-policies.",
+        default="calico",
     )
 
 
 def wait() -> Any:
-    """--probe-timeout, in seconds."""
-    return duration("--probe-timeout", default="1s", help="How long a probe waits for an answer (nc -w).")
+    return duration("--probe-timeout", "How long a probe waits for an answer (nc -w).", default="1s")
 
 
 def ready(default: str) -> Any:
-    """--ready-timeout, in seconds."""
-    return duration("--ready-timeout", default=default, help="How long to wait for pods to become ready.")
+    return duration("--ready-timeout", "How long to wait for pods to become ready.", default=default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +192,9 @@ class OutputFlags(Flags):
     """Where the result goes: in one format to standard output, or to a file; in others to more files."""
 
     HEADING: ClassVar = "Output"
-    output: str = option("-o", "--output")
+    output: str = option("-o, --output")
     output_file: Path | None = option(
-        "--output-file",
-        type=OUTPUT_FILE,
-        metavar="PATH",
-        help="Write to this file instead of standard output.",
+        "--output-file PATH", "Write to this file instead of standard output.", type=OUTPUT_FILE
     )
     reports: Sequence[ReportFile] = ()
 
@@ -244,11 +229,10 @@ def output(
 
     The first of the `known` formats is the default.
     """
-    output = option("-o", "--output", type=Format(known, path_option), default=default or known[0], help=help)
+    output = option("-o, --output", help, type=Format(known, path_option), default=default or known[0])
     report = repeatable(
-        "--report",
+        "--report FORMAT=PATH",
+        "Also write a report in this format to a file (- for standard output).",
         type=report_file(known),
-        metavar="FORMAT=PATH",
-        help="Also write a report in this format to a file (- for standard output).",
     )
     return nested(OutputFlags, output=output, **({"reports": report} if reports else {}))

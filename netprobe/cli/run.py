@@ -38,13 +38,9 @@ class ModeFlags(options.Flags):
     )
     disturb: bool = options.flag("--disturb", "Continue even if shadow pods disturb other workloads.")
     sample: int = options.option(
-        "--sample",
-        metavar="N",
-        type=click.IntRange(0),
-        default=0,
-        help="Also probe N existing pods drawn at random.",
+        "--sample N", "Also probe N existing pods drawn at random.", type=click.IntRange(0), default=0
     )
-    seed: int = options.option("--seed", type=int, default=0, help="Seed of the random sample.")
+    seed: int = options.option("--seed", "Seed of the random sample.", type=int, default=0)
     filenames: tuple[str, ...] = options.filenames(
         "With --shadow-namespace: file or folder of policies to try, like PATHS. Repeatable."
     )
@@ -54,13 +50,13 @@ class ModeFlags(options.Flags):
     )
     via: tuple[str, ...] = options.repeatable(
         "--via",
+        "Also connect to Services by DNS name, or through a node port.",
         type=click.Choice([Via.DNS.value, Via.NODE_PORT.value]),
-        help="Also connect to Services by DNS name, or through a node port.",
     )
     lifetime_s: float = options.duration(
         "--lifetime",
+        "After this time the cluster removes the shadow pods, even if netprobe was killed.",
         default="15m",
-        help="After this time the cluster removes the shadow pods, even if netprobe was killed.",
     )
 
     def chosen(
@@ -124,23 +120,21 @@ class RunFlags(options.Flags):
     wait_s: float = options.wait()
     ip_family: str | None = options.family()
     namespace_prefix: str = options.option(
-        "--namespace-prefix",
-        metavar="PREFIX",
+        "--namespace-prefix PREFIX",
+        "Put this in front of the names of the suite's namespaces, to run next to existing ones.",
         default="",
         show_default=False,
-        help="Put this in front of the names of the suite's namespaces, to run next to existing ones.",
     )
     placement: str | None = options.option(
         "--placement",
+        "Probe flows between pods on the same node, on different nodes, or both as separate rows.",
         type=click.Choice(["same", "other", "both"]),
-        help="Probe flows between pods on the same node, on different nodes, or both as separate rows.",
     )
     profile: str = options.profile()
     history: Path | None = options.option(
-        "--history",
+        "--history DIR",
+        "Also keep the report in this folder, for `netprobe history`.",
         type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Also keep the report in this folder, for `netprobe history`.",
     )
     selection: FlowFlags = options.nested(FlowFlags)
     view: ViewFlags = options.nested(ViewFlags)

@@ -52,7 +52,6 @@ class Answer:
 
 
 def conclude(evidence: Evidence) -> Answer:
-    """What the evidence shows."""
     connects = bool(evidence.legs) and all(evidence.connects(leg) for leg in evidence.legs)
     causes = tuple(find_all(evidence))
     notes = [*evidence.warnings]
@@ -99,7 +98,6 @@ def _without_cause(answer: Answer) -> str:
 
 
 def document(answer: Answer) -> dict[str, Any]:
-    """The answer as plain data."""
     question = answer.question
     return {
         "apiVersion": "netprobe/v1alpha1",

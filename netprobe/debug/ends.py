@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Final
@@ -52,12 +52,12 @@ def find_source(text: str, facts: Facts) -> tuple[Source, Facts]:
         return _chosen(text, "Pod", [ref], facts)
     if workload is None:
         raise UsageError(f"FROM {text}: {_unknown(text, _known(facts), 'pod or workload')}")
-    kind, template, refs_of = workload
-    if not refs_of:
+    kind, template, pods = workload
+    if not pods:
         facts = facts.with_pod(template)
         pod = PodState(template.ref, None, "none", False, "it has no pods", template.ports)
         return Source(text, kind, (), pod if facts.live else facts.pod(template.ref)), facts
-    return _chosen(text, kind, refs_of, facts)
+    return _chosen(text, kind, pods, facts)
 
 
 def _chosen(text: str, kind: str, refs: Iterable[PodRef], facts: Facts) -> tuple[Source, Facts]:
@@ -111,9 +111,9 @@ def _pods(text: str, facts: Facts) -> Destination:
     workload = facts.workload(ref.namespace, ref.name)
     if workload is None:
         raise UsageError(f"TO {text}: {_unknown(text, _known(facts), 'pod or workload')}")
-    pods = tuple(map(facts.pod, workload[2]))
+    pods = tuple(map(facts.pod, workload.pods))
     if not pods:
-        raise UsageError(f"TO {text}: this {workload[0]} has no pods")
+        raise UsageError(f"TO {text}: this {workload.kind} has no pods")
     return Destination(text, tuple(pod for pod in pods if pod.ready) or pods)
 
 
@@ -128,19 +128,16 @@ def _named(host: str, text: str, source: Source, facts: Facts) -> Destination:
         return Destination(text, address=External(address))
     space = source.pod.ref.namespace if source.pod else "default"
     service, pod, in_cluster = _lookup(host.rstrip("."), space, facts)
+    name = Name(host, given=True, in_cluster=in_cluster, service=service)
     if pod is not None:
-        return Destination(
-            text, (facts.pod(pod),), name=Name(host, given=True, in_cluster=True, service=service)
-        )
-    if service is not None or not in_cluster:
-        return Destination(
-            text, service=service, name=Name(host, given=True, in_cluster=in_cluster, service=service)
-        )
-    first = host.partition(".")[0]
-    elsewhere = tuple(ref for ref in facts.cluster.services if ref.name == first)
-    names = {ref.name: ref for ref in facts.cluster.services}
-    near = tuple(names[name] for name in get_close_matches(first, names, 1))
-    return Destination(text, name=Name(host, given=True, in_cluster=True, elsewhere=elsewhere, near=near))
+        return Destination(text, (facts.pod(pod),), name=name)
+    if in_cluster and service is None:
+        first = host.partition(".")[0]
+        by_name = {ref.name: ref for ref in facts.cluster.services}
+        elsewhere = tuple(ref for ref in facts.cluster.services if ref.name == first)
+        near = tuple(by_name[one] for one in get_close_matches(first, by_name, 1))
+        name = replace(name, elsewhere=elsewhere, near=near)
+    return Destination(text, service=service, name=name)
 
 
 def _lookup(host: str, namespace: str, facts: Facts) -> tuple[ServiceRef | None, PodRef | None, bool]:
@@ -157,7 +154,7 @@ def _lookup(host: str, namespace: str, facts: Facts) -> tuple[ServiceRef | None,
         return (ref if ref in services else None), None, in_cluster
     pod = PodRef(ref.namespace, parts[0])
     found = len(parts) == 3 and ref in services and pod in facts.cluster.pods
-    return (ref if found else None), (pod if found else None), bool(suffix)
+    return (ref if found else None), (pod if found else None), found or bool(suffix)
 
 
 def choose_port(

@@ -64,7 +64,6 @@ class Evidence:
 
     @property
     def outside(self) -> bool:
-        """Whether the destination is outside the cluster."""
         return any(isinstance(leg.flow.destination, External) for leg in self.legs)
 
     def free_connects(self, leg: Leg) -> bool:
@@ -124,7 +123,6 @@ class Evidence:
                     yield leg, denial
 
     def at_both_ends(self, leg: Leg) -> bool:
-        """Whether NetworkPolicies deny a leg on both sides."""
         sides = [denial for other, denial in self.denials() if other is leg]
         return len(sides) == 2 and not any(denial.other or denial.host_network for denial in sides)
 

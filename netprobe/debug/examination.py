@@ -112,8 +112,6 @@ async def prepared(
 
 
 class Examination:
-    """Sends packets from the pods that it has made."""
-
     def __init__(self, request: Request, cluster: OpenCluster, progress: Progress) -> None:
         self._request = request
         self._cluster = cluster
@@ -184,7 +182,6 @@ class Examination:
             return await self._start(GuestPlan((shadow,), (here,)), stack)
 
     async def _enter(self, found: Read, pod: PodRef, stack: AsyncExitStack) -> Station:
-        """An ephemeral container in the source."""
         name = f"netprobe-{self._run}"
         await permission.require(self._cluster.api, steps=False, wanted=EPHEMERAL)
         self._request.say(STAYS.format(pod=pod))

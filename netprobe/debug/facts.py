@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from netprobe.debug.records import PodState
 from netprobe.errors import ForbiddenError
@@ -28,6 +28,14 @@ from netprobe.run.cluster import OpenCluster
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 OPTIONAL: Final = (*WORKLOADS, "EndpointSlice", "Event")
 """Without these the answer says less."""
+
+
+class Workload(NamedTuple):
+    """A workload by its kind, the pod of its template, and its pods, including those that have ended."""
+
+    kind: str
+    template: Pod
+    pods: tuple[PodRef, ...]
 
 
 @dataclass(frozen=True)
@@ -90,23 +98,18 @@ class Facts:
         return read_pod(Decoder(strict=False), obj, ref) if obj else None
 
     def with_pod(self, pod: Pod) -> Facts:
-        """The facts with one more pod."""
         name, cluster = pod.ref.namespace, self.cluster
         spaces = {name: Namespace(name, {NAME_LABEL: name}), **cluster.namespaces}
         pods = {**cluster.pods, pod.ref: pod}
         return replace(self, cluster=replace(cluster, pods=pods, namespaces=spaces))
 
-    def workload(self, namespace: str, name: str) -> tuple[str, Pod, tuple[PodRef, ...]] | None:
-        """The kind of the workload, its template's pod, and its pods; None if there is no such workload."""
+    def workload(self, namespace: str, name: str) -> Workload | None:
         for kind in WORKLOADS:
             obj = self.object(kind, PodRef(namespace, name))
             if obj is None:
                 continue
-            one = {
-                **obj,
-                "spec": {**(obj.get("spec") or {}), "replicas": 1},
-                "status": {},
-            }  # even if it is idle
+            # With one replica, even if it is idle.
+            one = {**obj, "spec": {**(obj.get("spec") or {}), "replicas": 1}, "status": {}}
             template = read_workload(Decoder(strict=False), one, Owner(namespace, kind, name)).pods[0]
             own = f"{kind}/{name}"
             running = [
@@ -119,7 +122,7 @@ class Facts:
                 for pod in self.around.of("Pod", namespace)
                 if (owner := owner_of(pod, namespace)) and (owner.kind, owner.name) == (kind, name)
             ]
-            return kind, template, tuple(dict.fromkeys([*running, *ended]))
+            return Workload(kind, template, tuple(dict.fromkeys([*running, *ended])))
         return None
 
     @cached_property
@@ -131,8 +134,8 @@ class Facts:
                 meta = obj["metadata"]
                 if owner_of(obj, meta["namespace"]) is None:
                     made = self.workload(meta["namespace"], meta["name"])
-                    if made and not made[2]:
-                        found.append((f"{kind} {meta['namespace']}/{meta['name']}", made[1]))
+                    if made and not made.pods:
+                        found.append((f"{kind} {meta['namespace']}/{meta['name']}", made.template))
         return tuple(found)
 
 

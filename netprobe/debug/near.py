@@ -34,8 +34,10 @@ _NAMESPACE: Final = {
 
 def near_miss(simulator: Simulator, flow: Flow, side: SideView) -> NearMiss | None:
     """The first policy that almost allows the flow on a side that denies it; None if none does."""
-    found = chain(_rules(simulator, flow, side), _subjects(side), _closed(simulator, side))
-    return next(found, None)
+    not_applying = (
+        NearMiss(f"{miss.policy.kind} {miss.policy}", _MISSED[miss.kind], miss.text) for miss in side.near
+    )
+    return next(chain(_rules(simulator, flow, side), not_applying, _closed(simulator, side)), None)
 
 
 def _rules(simulator: Simulator, flow: Flow, side: SideView) -> Iterator[NearMiss]:
@@ -48,12 +50,6 @@ def _rules(simulator: Simulator, flow: Flow, side: SideView) -> Iterator[NearMis
                 yield from _port(f"NetworkPolicy {view.policy}", simulator, flow, rule)
             elif rule.port_matches:
                 yield from _peer(policy, simulator, flow, side.direction, rule)
-
-
-def _subjects(side: SideView) -> Iterator[NearMiss]:
-    """Policies that do not apply, and would allow it if they did."""
-    for miss in side.near:
-        yield NearMiss(f"{miss.policy.kind} {miss.policy}", _MISSED[miss.kind], miss.text)
 
 
 def _closed(simulator: Simulator, side: SideView) -> Iterator[NearMiss]:

@@ -14,9 +14,9 @@ from netprobe.debug.near import near_miss
 from netprobe.debug.records import Denial, Leg, Question, ServiceState, Source
 from netprobe.explain import Advisor, SideView, explain
 from netprobe.model.cluster import Cluster, Service, ServicePort
-from netprobe.model.flow import ContainerPort, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import ContainerPort, End, External, Flow, Pod, PodRef, Protocol, ServiceRef, Via
 from netprobe.model.policy import DEFAULT_TIER, NETWORK_POLICY, Direction
-from netprobe.model.verdict import Cause, Decision, Side, Verdict
+from netprobe.model.verdict import Cause, Side, Verdict
 from netprobe.policies.address import parse_address
 from netprobe.probe.surroundings import readiness_ports
 from netprobe.run.cluster import RunOptions
@@ -153,7 +153,7 @@ def legs(
     if source.end is None:
         return ()
     simulator = Simulator(facts.cluster, profile)
-    flows = _flows(simulator, facts, source, destination, question)
+    flows = _flows(simulator, facts, source.end, destination, question)
     advisor = Advisor(simulator)
     return tuple(_leg(advisor, facts, flow) for flow in _spread(facts.cluster, flows))
 
@@ -169,7 +169,7 @@ def _dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
     simulator = Simulator(facts.cluster, profile)
     for service in facts.cluster.services.values():
         if service.ref.namespace == "kube-system" and (service.selector or {}).get(key) == value:
-            for flow in _through(simulator, source, service, 53, Protocol.UDP):
+            for flow in _through(simulator, source.end, service, 53, Protocol.UDP):
                 return _leg(Advisor(simulator), facts, flow)
     if facts.live:
         return None
@@ -179,9 +179,8 @@ def _dns_leg(facts: Facts, source: Source, profile: Profile) -> Leg | None:
 
 
 def _flows(
-    simulator: Simulator, facts: Facts, source: Source, destination: Destination, question: Question
+    simulator: Simulator, facts: Facts, source: End, destination: Destination, question: Question
 ) -> Iterator[Flow]:
-    assert source.end is not None  # noqa: S101
     port, protocol = question.port, question.protocol
     if destination.service is not None and not destination.pods:
         service = facts.cluster.services[destination.service]
@@ -196,27 +195,25 @@ def _flows(
         ends.append(destination.address)
     for end in ends:
         via = Via.EXTERNAL if isinstance(end, External) else Via.POD
-        yield from simulator.apart(Flow(source.end, end, port, protocol, via=via))
+        yield from simulator.apart(Flow(source, end, port, protocol, via=via))
 
 
 def _through(
-    simulator: Simulator, source: Source, service: Service, port: int, protocol: Protocol
+    simulator: Simulator, source: End, service: Service, port: int, protocol: Protocol
 ) -> Iterator[Flow]:
     """To the ready pods behind a Service; if there are none, to those that are not ready."""
-    assert source.end is not None  # noqa: S101
     every = replace(service, publish_not_ready=True)
     unready = Simulator(
         replace(simulator.cluster, services={**simulator.cluster.services, service.ref: every}),
         simulator.profile,
     )
-    for flow in simulator.apart(Flow(source.end, service.ref, port, protocol, via=Via.SERVICE)):
+    for flow in simulator.apart(Flow(source, service.ref, port, protocol, via=Via.SERVICE)):
         found = simulator.decide(flow).backends or unready.decide(flow).backends
         yield from (onward for onward, _ in found)
 
 
-def _manual(facts: Facts, source: Source, service: Service, port: int, protocol: Protocol) -> Iterator[Flow]:
+def _manual(facts: Facts, source: End, service: Service, port: int, protocol: Protocol) -> Iterator[Flow]:
     """To the addresses that somebody wrote into EndpointSlices."""
-    assert source.end is not None  # noqa: S101
     entry = next((one for one in service.ports if (one.port, one.protocol) == (port, protocol)), None)
     by_address = {address: ref for ref, pod in facts.cluster.pods.items() for address in pod.addresses}
     for text, obj in _addresses(facts, service.ref):
@@ -224,7 +221,7 @@ def _manual(facts: Facts, source: Source, service: Service, port: int, protocol:
         number = _slice_port(obj, entry)
         if address is not None and number is not None:
             end = by_address.get(address) or External(address)
-            yield Flow(source.end, end, number, protocol, address.version, Via.SERVICE)
+            yield Flow(source, end, number, protocol, address.version, Via.SERVICE)
 
 
 def _slice_port(obj: Mapping[str, Any], entry: ServicePort | None) -> int | None:
@@ -307,8 +304,5 @@ def _only_by_host_network(simulator: Simulator, flow: Flow, direction: Direction
         return False
     pods = {**simulator.cluster.pods, pod.ref: replace(pod, host_network=False)}
     other = Simulator(replace(simulator.cluster, pods=pods), simulator.profile).decide(flow)
-    return _side(other, direction).verdict is Verdict.ALLOW
-
-
-def _side(decision: Decision, direction: Direction) -> Side:
-    return decision.ingress if direction is Direction.INGRESS else decision.egress
+    side = other.ingress if direction is Direction.INGRESS else other.egress
+    return side.verdict is Verdict.ALLOW

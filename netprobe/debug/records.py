@@ -244,7 +244,6 @@ class Try:
 
     @property
     def denied(self) -> bool:
-        """Whether the policies deny it."""
         return self.expected is Verdict.DENY
 
     @property
@@ -318,14 +317,11 @@ class Packets:
         return next((one for one in tries if one.node == one.to_node == node), None)
 
     def in_force(self, node: str | None) -> bool | None:
-        """Whether a new policy is in force on a node."""
         return next((one.in_force for one in self.canaries if one.node == node), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """FROM, TO, and the port."""
-
     source: str
     destination: str
     port: int

@@ -90,7 +90,6 @@ def _status_text(status: str | None) -> str:
 
 
 def diff_document(found: ReportDiff, before: SuiteRun, after: SuiteRun) -> dict[str, Any]:
-    """The difference as plain data."""
     return {
         "apiVersion": "netprobe/v1alpha1",
         "kind": "ReportDiff",

@@ -57,15 +57,15 @@ def difference(before: SavedReport, after: SavedReport) -> ReportDiff:
     """Flows whose verdicts or status differ, in the order of the second report."""
     policies = dict(_policies(before, after))
     old, new = {one.key: one for one in before.flows}, {one.key: one for one in after.flows}
-    changes = tuple(
-        FlowChange(
-            old[key], flow, {name: how for name, how in policies.items() if name in _behind(old[key], flow)}
-        )
-        for key, flow in new.items()
-        if key in old and old[key].outcome_key != flow.outcome_key
-    )
+    changes = []
+    for key, flow in new.items():
+        if key in old and old[key].outcome_key != flow.outcome_key:
+            causes = (*old[key].because, *flow.because)
+            behind = {f"{cause.kind} {cause.policy}" for cause in causes}
+            changed = {name: how for name, how in policies.items() if name in behind}
+            changes.append(FlowChange(old[key], flow, changed))
     return ReportDiff(
-        changes,
+        tuple(changes),
         policies,
         tuple(flow for key, flow in new.items() if key not in old),
         tuple(flow for key, flow in old.items() if key not in new),
@@ -81,10 +81,6 @@ def _policies(before: SavedReport, after: SavedReport) -> Iterator[tuple[str, st
             yield f"{kind} {name}", "added"
         elif old[kind, name] != new[kind, name]:
             yield f"{kind} {name}", "changed"
-
-
-def _behind(*flows: SavedFlow) -> set[str]:
-    return {f"{cause.kind} {cause.policy}" for flow in flows for cause in flow.because}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +103,6 @@ class SuiteRun:
     def key(self) -> tuple[str, str, str | None, str | None]:
         """Runs with one key can be compared: the same suite on the same cluster."""
         return self.suite, self.cluster.kind, self.cluster.context, self.cluster.id
-
-    @property
-    def failed(self) -> int:
-        """Flows that are not as expected."""
-        return self.counts[FlowStatus.MISMATCH.value] + self.counts[FlowStatus.UNKNOWN.value]
 
 
 def keep(folder: Path, report: Report) -> Path:

@@ -106,7 +106,6 @@ def _numbered(evaluation: Evaluation, direction: Direction) -> Mapping[PolicyRef
 
 
 def compare_states(revision: Revision, ports: Ports, profile: Profile) -> States:
-    """Evaluate both states of a revision."""
     ends = outside((revision.before, revision.after), families_of(revision))
     before, after = evaluate_both(
         revision.before,
@@ -241,7 +240,6 @@ class GroupBundle:
 
 
 def bundles(states: States) -> Iterator[GroupBundle]:
-    """All that differs between the states."""
     alike: dict[object, list[PortNumber]] = defaultdict(list)
     for port in sorted(frozenset().union(*states.ports_of_group), key=lambda one: (one[0], one[1].value)):
         alike[states.ports.class_of(port)].append(port)

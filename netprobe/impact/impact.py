@@ -92,8 +92,6 @@ class EndSet:
 
 
 class EndNames:
-    """Names sets of groups."""
-
     def __init__(self, states: States) -> None:
         self.states = states
         self.weights = Weights([group.size for group in states.groups])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 from netprobe.impact.difference import States
 from netprobe.manifests.change import Delete, ObjectChange, Patch, pointer
@@ -108,31 +109,20 @@ class _Judge:
         found: set[int | None] = set()
         matching: set[int] = set()
         rules = policy.rules(direction)
+        cluster, indexes = self._evaluation.cluster, range(len(rules or ()))
         for subject, isolating in self._subjects(policy, direction) if rules is not None else ():
             if isolating == (number,):
                 found.add(None)
-            if not found.issuperset(range(len(rules or ()))):
-                allowing, any_ = self._compare(number, direction, subject, isolating)
-                found |= allowing
-                matching |= any_
-        return found, matching
-
-    def _compare(
-        self, number: int, direction: Direction, subject: int, isolating: tuple[int, ...]
-    ) -> tuple[set[int], set[int]]:
-        """The rules that allow one subject what nothing else does, and those that match anything."""
-        found: set[int] = set()
-        matching: set[int] = set()
-        others = [other for other in isolating if other != number]
-        policies = [self._evaluation.cluster.policies[each] for each in isolating]
-        count = len(self._evaluation.cluster.policies[number].rules(direction) or ())
-        for port in representatives(self._evaluation.cluster, policies):
-            for family in self._states.families:
+            if found.issuperset(indexes):
+                continue
+            ports = representatives(cluster, [cluster.policies[each] for each in isolating])
+            for port, family in product(ports, self._states.families):
                 table = self._evaluation.table(*port, family)
                 allowed = 0
-                for other in others:
-                    allowed |= self._peers(table, (direction, other, None), subject)
-                for index in range(count):
+                for other in isolating:
+                    if other != number:
+                        allowed |= self._peers(table, (direction, other, None), subject)
+                for index in indexes:
                     own = self._peers(table, (direction, number, index), subject)
                     if own:
                         matching.add(index)

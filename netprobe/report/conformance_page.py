@@ -50,7 +50,6 @@ MARKS: Final = {FlowStatus.MISMATCH: "!", FlowStatus.UNKNOWN: "?", FlowStatus.UN
 
 
 def html(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
-    """The page, piece by piece."""
     results, past = found.results, found.past[-MOST_PAST:]
     numbers = {status: results.counts[status] for status in CaseStatus if results.counts[status]}
     features = [_feature(name, some, past) for name, some in results.features().items()]

@@ -203,7 +203,10 @@ def matrix(step: StepResult) -> Iterator[str]:
 
 
 def _grid(rows: Sequence[Row]) -> Iterator[str]:
-    cells = {(row.flow.source, row.flow.destination): _mark(row) for row in rows}
+    cells = {
+        (row.flow.source, row.flow.destination): f"{row.result.mark}{'!' if row.status in WRONG else ''}"
+        for row in rows
+    }
     across = sorted({row.flow.destination for row in rows}, key=str)
     down = sorted({row.flow.source for row in rows}, key=str)
     width = max(len(str(end)) for end in down)
@@ -216,10 +219,6 @@ def _grid(rows: Sequence[Row]) -> Iterator[str]:
 
 def _line(texts: Iterable[str], widths: Sequence[int]) -> str:
     return " ".join(f"{text:^{width}}" for text, width in zip(texts, widths, strict=True))
-
-
-def _mark(row: Row) -> str:
-    return f"{row.result.mark}{'!' if row.status in WRONG else ''}"
 
 
 def changed(found: ConformanceReport) -> Iterator[str]:

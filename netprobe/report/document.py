@@ -50,7 +50,6 @@ def _items(report: Report, style: Style) -> tuple[str, Iterator[dict[str, Any]]]
 
 
 def _group(step: int, group: FlowGroup) -> dict[str, Any]:
-    """Flows between pods that behave alike, as one item."""
     return {
         "step": step,
         "from": _text(group.source),
@@ -63,7 +62,6 @@ def _group(step: int, group: FlowGroup) -> dict[str, Any]:
 
 
 def as_yaml(report: Report, style: Style = PLAIN) -> Iterator[str]:
-    """The same document as YAML."""
     import yaml  # takes time to import
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

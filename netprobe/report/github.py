@@ -62,14 +62,11 @@ def _by_place(one: Difference, root: Path | None) -> dict[tuple[MismatchKind, Pl
     """The flows of a difference by kind and by the line that decides them, which a reason may share."""
     found: dict[tuple[MismatchKind, Place | None], list[Row]] = {}
     for row in one.rows:
-        place = _in_repository(row.why.place, root) if row.status is FlowStatus.MISMATCH else None
+        place = row.why.place if row.status is FlowStatus.MISMATCH else None
+        if place is not None:
+            place = replace(place, file=in_repository(place.file, root))
         found.setdefault((row.kind or MismatchKind.INCONCLUSIVE, place), []).append(row)
     return found
-
-
-def _in_repository(place: Place | None, root: Path | None) -> Place | None:
-    """GitHub names files relative to the folder of the repository, wherever a step runs."""
-    return replace(place, file=in_repository(place.file, root)) if place is not None else None
 
 
 def annotation(

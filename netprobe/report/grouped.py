@@ -115,7 +115,11 @@ def differences(rows: Iterable[Row], statuses: Iterable[FlowStatus] = WRONG) -> 
     found: dict[FlowStatus, dict[tuple[str, ...], list[Row]]] = {status: {} for status in statuses}
     for row in rows:
         if row.status in found:
-            found[row.status].setdefault((_summary(row), *_shapes(row)), []).append(row)
+            wrong = row.status is FlowStatus.MISMATCH
+            summary = phrases.differing_tables(row) if wrong else phrases.mark(row)
+            sentences = () if row.status in OPEN else _reason(row)
+            key = (summary, *(_shape(row, sentence) for sentence in sentences))
+            found[row.status].setdefault(key, []).append(row)
     advice = _Advice()
     return [
         Difference(status, key[0], () if status in OPEN else (*_reasons(some), *advice.on(some)), tuple(some))
@@ -136,10 +140,6 @@ def wrong(step: ReportStep, rows: Iterable[Row] = ()) -> list[Difference]:
     return differences(rows or step.rows)
 
 
-def _summary(row: Row) -> str:
-    return phrases.differing_tables(row) if row.status is FlowStatus.MISMATCH else phrases.mark(row)
-
-
 _ADVICE = re.compile(r"to be (?:allowed|denied): |" + re.escape(NO_CHANGE))
 """Begins the advice among the sentences of a row, which may differ between flows with one reason."""
 
@@ -147,11 +147,6 @@ _ADVICE = re.compile(r"to be (?:allowed|denied): |" + re.escape(NO_CHANGE))
 def _reason(row: Row) -> Iterator[str]:
     """The row's sentences before its advice."""
     return takewhile(lambda sentence: not _ADVICE.match(sentence), row.why.sentences)
-
-
-def _shapes(row: Row) -> Iterable[str]:
-    """The row's reason without the names of its flow."""
-    return () if row.status in OPEN else tuple(_shape(row, sentence) for sentence in _reason(row))
 
 
 _NAMES: tuple[tuple[Callable[[Row], str], str], ...] = (
@@ -163,6 +158,7 @@ _NAMES: tuple[tuple[Callable[[Row], str], str], ...] = (
 
 
 def _shape(row: Row, sentence: str) -> str:
+    """A sentence without the names of the row's flow."""
     for number, (name, _) in enumerate(_NAMES):
         sentence = _replaced(sentence, name(row), f"\0{number}")
     return sentence

@@ -19,7 +19,6 @@ from netprobe.model.verdict import Cause
 from netprobe.report import phrases
 from netprobe.report.graph import Graph, GraphOptions, build
 from netprobe.report.graph.cells import cells_of_rows
-from netprobe.report.graph.elements import Edge
 from netprobe.report.graph.inputs import workloads
 from netprobe.report.graph.pictures import Numbers, drawing, visible
 from netprobe.report.grouped import differences
@@ -45,7 +44,6 @@ HEADS = {
 
 
 def html(report: Report, _style: Style = PLAIN) -> Iterator[str]:
-    """The page, piece by piece."""
     graph = (
         _graph(report.steps[-1], phrases.simulated(report.suite, report.cluster)) if report.steps else None
     )
@@ -92,14 +90,17 @@ def page_data(report: Report, graph: Graph | None = None) -> dict[str, Any]:
         "policies": [_policy(ref, texts, causes) for ref in policies],
         "steps": steps,
         "nodes": [[plain(name) for name in node.members] for node in graph.nodes] if graph else [],
-        "arrows": [_arrow(graph, edge) for edge in graph.edges] if graph else [],
+        "arrows": [
+            [
+                graph.nodes_of(edge.source),
+                graph.nodes_of(edge.target),
+                [port.removesuffix(" some") for port in edge.label.ports],
+            ]
+            for edge in graph.edges
+        ]
+        if graph
+        else [],
     }
-
-
-def _arrow(graph: Graph, edge: Edge) -> list[list[Any]]:
-    """The nodes at both ends of an arrow, and its ports."""
-    ports = [port.removesuffix(" some") for port in edge.label.ports]
-    return [graph.nodes_of(edge.source), graph.nodes_of(edge.target), ports]
 
 
 def _step(

@@ -10,7 +10,7 @@ from netprobe.explain.why import path
 from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact, Unneeded
 from netprobe.manifests.suggestion import fix_fields
 from netprobe.model.flow import Protocol
-from netprobe.model.policy import Direction, Policy, PolicyRef
+from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.text import listed, plain
 from netprobe.model.verdict import Cause, Decision, Effect, Side, Verdict
 from netprobe.report.document import API_VERSION, causes, flow_fields
@@ -142,7 +142,12 @@ def _sections(impact: Impact) -> Iterator[Section]:
         yield head, _COLOURS[bundles[0].change], headers, rows, max(0, len(bundles) - MOST_ROWS)
     if impact.unneeded:
         found: list[Sequence[str]] = [
-            (str(one.policy), _which(one.direction, one.rule), one.reason, _place(one))
+            (
+                str(one.policy),
+                f"{one.direction.value} rule {one.rule}" if one.direction else "the whole policy",
+                one.reason,
+                _place(one),
+            )
             for one in impact.unneeded[:MOST_ROWS]
         ]
         columns = ("Policy", "Rule", "Why", "Place")
@@ -232,10 +237,6 @@ def _at(cause: Cause, known: dict[PolicyRef, Policy]) -> str:
         return ""
     at = path(cause) if cause.effect is Effect.ALLOWS else ""
     return f" [{policy.origin.place(at)}]"
-
-
-def _which(direction: Direction | None, rule: int | None) -> str:
-    return f"{direction.value} rule {rule}" if direction is not None else "the whole policy"
 
 
 def _place(one: Unneeded) -> str:

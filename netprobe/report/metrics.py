@@ -28,7 +28,6 @@ def metrics(report: Report, _style: Style = PLAIN) -> Iterator[str]:
 
 
 def conformance_metrics(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
-    """Cases by status, convergence, and when the run ended."""
     labels = cluster_labels(found.cluster)
     cases = {status.value: number for status, number in found.results.counts.items()}
     yield from family("netprobe_conformance_cases", "Conformance cases by status.", labels, "status", cases)
@@ -65,9 +64,6 @@ def family(
         yield f"# HELP {name} {text}\n# TYPE {name} gauge\n"
     for value, number in samples.items():
         every = {**labels, by: value} if by else labels
-        pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in every.items())
+        escaped = {key: plain(text).replace("\\", "\\\\").replace('"', '\\"') for key, text in every.items()}
+        pairs = ",".join(f'{key}="{text}"' for key, text in escaped.items())
         yield f"{name}{{{pairs}}} {number}\n"
-
-
-def _escaped(text: str) -> str:
-    return plain(text).replace("\\", "\\\\").replace('"', '\\"')

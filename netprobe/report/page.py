@@ -56,7 +56,6 @@ def template_text(template: str, **values: object) -> Iterator[str]:
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file in `templates/`."""
     return files("netprobe.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -71,13 +70,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_printed,
+        # What is printed for a value is text without control characters. Markup and numbers stay.
+        finalize=lambda value: plain(value) if type(value) is str else value,
     )
-
-
-def _printed(value: object) -> object:
-    """What a template prints for a value: text without control characters. Markup and numbers stay."""
-    return plain(value) if type(value) is str else value
 
 
 def markup(text: str) -> Markup:

@@ -136,7 +136,6 @@ def counted(counts: FlowCounts, good: str = "as expected") -> str:
 
 
 def closing(report: Report) -> str:
-    """The summary line."""
     details = [f"{report.run.duration_s:.1f} s"]
     if report.converged_s is not None:
         details.append(f"converged in {report.converged_s:.2f} s")

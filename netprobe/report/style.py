@@ -64,7 +64,6 @@ class Style:
 
 
 def repository(folder: Path) -> Path | None:
-    """The root of the Git repository that a folder is in."""
     return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
 
 
@@ -81,7 +80,6 @@ PLAIN = Style()
 
 
 def status_colour(exit_status: int) -> str:
-    """The colour of a closing line."""
     return {0: GOOD, 1: BOLD_BAD}.get(exit_status, BOLD_UNSURE)
 
 

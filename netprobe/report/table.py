@@ -127,14 +127,15 @@ def _groups(groups: Sequence[FlowGroup], style: Style) -> Iterator[str]:
     shown = groups if style.detail is Detail.ALL else groups[:MOST_GROUPS]
     header = ("From", "To", "Port", "Result", "Flows", "Difference")
     yield "Pods that behave alike share a row:\n\n"
-    colours = [dict.fromkeys((3, 5), _group_colour(group)) if group.note else {} for group in shown]
+    colours = [
+        dict.fromkeys((3, 5), BOLD_BAD if group.note == FlowStatus.MISMATCH.value else UNSURE)
+        if group.note
+        else {}
+        for group in shown
+    ]
     yield from aligned(header, map(phrases.group, shown), colours, style, optional=True)
     if more := len(groups) - len(shown):
         yield f"and {more:,} more rows: select some with --from, --to and --port; -o json has every flow\n"
-
-
-def _group_colour(group: FlowGroup) -> str:
-    return BOLD_BAD if group.note == FlowStatus.MISMATCH.value else UNSURE
 
 
 def _by_namespaces(rows: Sequence[Row], style: Style) -> Iterator[str]:
@@ -159,7 +160,6 @@ def _by_namespaces(rows: Sequence[Row], style: Style) -> Iterator[str]:
 
 
 def _differences(found: Sequence[Difference], families: bool, style: Style) -> Iterator[str]:
-    """Each reason, below the flows that share it."""
     most = None if style.detail is Detail.ALL else MOST_FLOWS
     for one in found[:MOST_REASONS]:
         paint = {FlowStatus.MISMATCH: BAD, FlowStatus.UNKNOWN: UNSURE}.get(one.status, NOTE)
@@ -201,8 +201,6 @@ COLLAPSED = "* differs from pod to pod"
 
 
 def matrix(report: Report, style: Style = PLAIN) -> Iterator[str]:
-    """A matrix for each step."""
-
     def body(step: ReportStep) -> Iterator[str]:
         rows = tuple(step.rows)
         yield from (line + "\n" for line in matrix_lines(rows, style)) if rows else ("No flow to show.\n",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.debug.causes.cause import Cause, Fix, Place, fix_of
 from netprobe.debug.evidence import Evidence
-from netprobe.debug.records import Denial, Leg
+from netprobe.debug.records import Leg
 from netprobe.model.policy import Direction
 from netprobe.model.text import listed
 
@@ -15,17 +15,16 @@ def both_policies(evidence: Evidence) -> Cause | None:
     if not legs:
         return None
     leg = legs[0]
-    sides = {denial.direction: _with_near_miss(denial) for denial in leg.denials}
+    sides = {
+        denial.direction: f"{denial.policies} ({denial.near.text})" if denial.near else denial.policies
+        for denial in leg.denials
+    }
     text = (
         f"both ends deny {leg.port} from {evidence.source} to {leg.end}: "
         f"egress is isolated by {sides[Direction.EGRESS]}, ingress by "
         f"{sides[Direction.INGRESS]}{evidence.portion(legs)}"
     )
     return Cause(Place.POLICIES, text, fix_of(legs, "allow it at both ends"))
-
-
-def _with_near_miss(denial: Denial) -> str:
-    return f"{denial.policies} ({denial.near.text})" if denial.near else denial.policies
 
 
 def almost_allowed(evidence: Evidence) -> Cause | None:

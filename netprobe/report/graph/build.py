@@ -60,9 +60,6 @@ class EndInfo:
     members: Mapping[EndName, tuple[EndName, ...]] = field(default_factory=dict)
     workloads: Mapping[EndName, str] = field(default_factory=dict)
 
-    def members_of(self, end: EndName) -> tuple[EndName, ...]:
-        return self.members.get(end, (end,))
-
 
 def build(
     title: str,
@@ -84,7 +81,10 @@ def build(
             by_namespace = True
             notes.append(f"{boxes:,} boxes are too many to draw: each box is a namespace")
     if by_namespace:
-        firsts = _first_of_namespace(every_end)
+        first: dict[str, EndName] = {}  # represents all pods of its namespace
+        firsts = {
+            end: end if end.namespace is None else first.setdefault(end.namespace, end) for end in every_end
+        }
     nodes, numbers = _nodes(firsts, ends, by_namespace)
     table = _table(known, firsts, numbers, keep_all=by_namespace)
     edges = _edges(table, options, by_namespace)
@@ -102,12 +102,6 @@ def _namespaces(nodes: Iterable[Node]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.namespace for node in nodes if node.namespace is not None))
 
 
-def _first_of_namespace(ends: Iterable[EndName]) -> dict[EndName, EndName]:
-    """The first pod of a namespace represents all of it."""
-    first: dict[str, EndName] = {}
-    return {end: end if end.namespace is None else first.setdefault(end.namespace, end) for end in ends}
-
-
 def _nodes(
     firsts: Mapping[EndName, EndName], ends: EndInfo, by_namespace: bool
 ) -> tuple[list[Node], dict[EndName, int]]:
@@ -118,7 +112,7 @@ def _nodes(
     numbers: dict[EndName, int] = {}
     for first, alike in grouped.items():
         numbers[first] = len(nodes)
-        members = [member for end in alike for member in ends.members_of(end)]
+        members = [member for end in alike for member in ends.members.get(end, (end,))]
         workloads = {ends.workloads.get(end) for end in alike}
         label = group_label([m.name for m in members], workloads.pop() if len(workloads) == 1 else None)
         if by_namespace and first.namespace is not None:

@@ -61,7 +61,6 @@ def _joined(direction: Direction, sides: list[Side]) -> Side:
 
 
 def cells_of_rows(rows: Iterable[Row]) -> Pairs:
-    """A cell for each row."""
     sides = SharedSides()
     return by_pair(
         (

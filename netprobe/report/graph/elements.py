@@ -51,8 +51,6 @@ class EndName(NamedTuple):
 
 
 class DrawnTable(Enum):
-    """The table that is drawn."""
-
     RESULT = "result"  # observed, or simulated if nothing was observed; differences are marked
     DECLARED = "declared"
     SIMULATED = "simulated"

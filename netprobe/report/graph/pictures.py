@@ -17,7 +17,7 @@ from netprobe.explain.why import path
 from netprobe.model.text import listed, plain
 from netprobe.model.verdict import Cause, Side, Verdict
 from netprobe.report.graph.elements import Anchor, Cells, DrawnTable, Edge, Graph, GraphCell, distinct
-from netprobe.report.graph.layout import BLOCK_GAP, Box, Layout, LayoutBlock, layout
+from netprobe.report.graph.layout import BLOCK_GAP, Layout, layout
 from netprobe.report.page import asset, page, template_text
 from netprobe.report.style import PLAIN, Style
 
@@ -221,7 +221,8 @@ class ArrowRouter:
         one, other = self.made.home[edge.source], self.made.home[edge.target]
         end = (target.x, target.pin_y(edge.label))
         if other.column > one.column:
-            return self._forward(self._right(source, one), end, one.column, other.column)
+            right = source.x + (one.width if source is one.head else source.width)
+            return self._forward((right, source.title_y), end, one.column, other.column)
         start = (source.x, source.title_y)
         if one is other:
             return _arc(start, end, 14 + min(46.0, abs(end[1] - start[1]) * 0.08))
@@ -229,10 +230,6 @@ class ArrowRouter:
             reach = start[0] - one.x + 18 + min(60.0, abs(end[1] - start[1]) * 0.06)
             return _arc(start, end, reach)
         return self._back(start, end, one.column, other.column)
-
-    @staticmethod
-    def _right(box: Box, block: LayoutBlock) -> tuple[float, float]:
-        return (box.x + (block.width if box is block.head else box.width), box.title_y)
 
     def _forward(self, start: tuple[float, float], end: tuple[float, float], one: int, other: int) -> str:
         path = f"M{_xy(*start)}"
