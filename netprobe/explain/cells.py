@@ -27,11 +27,11 @@ from netprobe.model.policy import (
     IPBlock,
     Network,
     Networks,
-    NotPeer,
     Peer,
     PodPeer,
     Policy,
     Rule,
+    pod_peers,
 )
 from netprobe.simulate import Simulator
 from netprobe.simulate.compared import PortNumber, Ports, outside
@@ -334,11 +334,5 @@ def keys_of(selector: Selector | None) -> Iterator[str]:
 
 
 def _keys(peer: Peer) -> Iterator[str]:
-    match peer:
-        case PodPeer(pods, namespaces):
-            yield from (*keys_of(pods), *keys_of(namespaces))
-        case AllPeers(peers):
-            for each in peers:
-                yield from _keys(each)
-        case NotPeer(inner):
-            yield from _keys(inner)
+    for each in pod_peers(peer):
+        yield from (*keys_of(each.pods), *keys_of(each.namespaces))

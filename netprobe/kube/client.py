@@ -79,7 +79,7 @@ class KubeCluster:
         reload: Callable[[], Awaitable[None]],
     ) -> None:
         self.context = context
-        self._transport = Transport(client, timeout_s=request_timeout_s, limit=limit, reload=reload)
+        self._transport = Transport(client=client, timeout_s=request_timeout_s, limit=limit, reload=reload)
         self._served = ServedKinds(self.raw)
         self._sockets: set[Any] = set()  # of the connections that are used once and then closed
 

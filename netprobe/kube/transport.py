@@ -98,6 +98,7 @@ class Request:
     body: Object | None = None
 
 
+@dataclass(slots=True, kw_only=True)
 class Transport:
     """Sends requests to one API server.
 
@@ -105,19 +106,11 @@ class Transport:
     `answered_at`: when the server last answered anything, by the loop's clock.
     """
 
-    def __init__(
-        self,
-        client: WsApiClient,
-        *,
-        timeout_s: float,
-        limit: RateLimit,
-        reload: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.client = client
-        self.limit = limit
-        self.timeout_s = timeout_s
-        self.reload = reload
-        self.answered_at = 0.0
+    client: WsApiClient
+    timeout_s: float
+    limit: RateLimit
+    reload: Callable[[], Awaitable[None]]
+    answered_at: float = 0.0
 
     @property
     def server(self) -> str:

@@ -17,7 +17,7 @@ from netprobe.model.cluster import Cluster
 from netprobe.model.expression import leaves
 from netprobe.model.flow import Pod, PodRef
 from netprobe.model.labels import CHOSEN_LATER, Labels, Operator, Requirement, Selector, may_be
-from netprobe.model.policy import AllPeers, Direction, NotPeer, Peer, PodPeer, Policy
+from netprobe.model.policy import Policy
 from netprobe.model.text import listed
 from netprobe.policies import fields
 from netprobe.policies.fields import Decoder, child
@@ -254,22 +254,8 @@ def undecided(cluster: Cluster) -> Iterator[str]:
 def _selectors(policy: Policy) -> Iterator[tuple[Selector, bool]]:
     """The selectors of pods, and whether they select in other namespaces too."""
     yield policy.subject.pods, policy.subject.namespaces is not None
-    for direction in Direction:
-        for rule in policy.rules(direction) or ():
-            for peer in (*rule.peers, rule.own):
-                for each in _pod_peers(peer):
-                    yield each.pods, each.namespaces is not None
-
-
-def _pod_peers(peer: Peer) -> Iterator[PodPeer]:
-    match peer:
-        case PodPeer():
-            yield peer
-        case AllPeers(peers):
-            for each in peers:
-                yield from _pod_peers(each)
-        case NotPeer(inner):
-            yield from _pod_peers(inner)
+    for peer in policy.pod_peers():
+        yield peer.pods, peer.namespaces is not None
 
 
 def _depends_on(selector: Selector, pod: Pod) -> str | None:

@@ -21,7 +21,7 @@ Absent, empty and catch-all stay three things:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
@@ -348,6 +348,24 @@ class Policy:
     def rules(self, direction: Direction) -> tuple[Rule, ...] | None:
         """The rules of a direction; None if the policy does not apply to it."""
         return self.ingress if direction is Direction.INGRESS else self.egress
+
+    def pod_peers(self) -> Iterator[PodPeer]:
+        """The selections of pods in all rules."""
+        for rule in (*(self.ingress or ()), *(self.egress or ())):
+            for peer in (*rule.peers, rule.own):
+                yield from pod_peers(peer)
+
+
+def pod_peers(peer: Peer) -> Iterator[PodPeer]:
+    """The selections of pods that a peer is made of."""
+    match peer:
+        case PodPeer():
+            yield peer
+        case AllPeers(peers):
+            for each in peers:
+                yield from pod_peers(each)
+        case NotPeer(inner):
+            yield from pod_peers(inner)
 
 
 class StagedAction(FastEnum):

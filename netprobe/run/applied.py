@@ -18,14 +18,13 @@ from netprobe.model.flow import Flow
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
 from netprobe.model.observation import Observation, Outcome
-from netprobe.model.policy import Direction, NetworkSet, PodPeer, PolicyRef, Tier, tier_name
+from netprobe.model.policy import NetworkSet, PodPeer, PolicyRef, Tier, tier_name
 from netprobe.model.verdict import Decision, Verdict
 from netprobe.policies.kinds import BY_KEY, NETWORK_POLICY, PolicyKind
 from netprobe.policies.records import GLOBAL_NETWORK_SET, NETWORK_SET, TIER, ref_of
 from netprobe.probe.api import ClusterAPI
 from netprobe.probe.deciding import served
 from netprobe.probe.run_objects import RUN
-from netprobe.run.copied import pod_peers
 from netprobe.simulate import Profile, Simulator
 from netprobe.suite import ApplyPolicies, Suite
 
@@ -177,7 +176,7 @@ async def refuse_existing(cluster: ClusterAPI, suite: Suite, served: Served, pre
     """
     problems: list[str] = []
     tiers = {tier_name(tier.name): tier for tier in present.tiers}
-    users = tuple(_uses_of_sets(present))
+    users = [(policy.ref, peer) for policy in present.policies for peer in policy.pod_peers() if peer.sets]
     for action in applications(suite):
         for record in action.records:
             ref = ref_of(record)
@@ -210,14 +209,6 @@ async def refuse_existing(cluster: ClusterAPI, suite: Suite, served: Served, pre
             + "; ".join(dict.fromkeys(problems))
             + "; rename them in the suite"
         )
-
-
-def _uses_of_sets(cluster: Cluster) -> Iterator[tuple[PolicyRef, PodPeer]]:
-    """The peers of policies that network sets may match."""
-    for policy in cluster.policies:
-        rules = (rule for way in Direction for rule in policy.rules(way) or ())
-        for peer in (peer for rule in rules for peer in (*rule.peers, rule.own)):
-            yield from ((policy.ref, one) for one in pod_peers(peer) if one.sets)
 
 
 def _selects(peer: PodPeer, one: NetworkSet) -> bool:

@@ -8,16 +8,16 @@ cluster.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from netprobe.explain.cells import keys_of
 from netprobe.model.cluster import Cluster, Namespace
-from netprobe.model.expression import leaves
 from netprobe.model.flow import ContainerPort, Flow, Pod, PodRef
-from netprobe.model.labels import NAME_LABEL, Selector
+from netprobe.model.labels import NAME_LABEL
 from netprobe.model.matrix import Matrix
 from netprobe.model.objects import Object
-from netprobe.model.policy import AllPeers, Direction, NetworkSet, NotPeer, Peer, PodPeer, Policy, PolicyRef
+from netprobe.model.policy import NetworkSet, Policy, PolicyRef
 from netprobe.model.verdict import Decision
 from netprobe.policies.kinds import Record
 from netprobe.policies.records import ref_of, with_records
@@ -161,33 +161,8 @@ def _moved(manifest: Object, namespace: str) -> Object:
     }
 
 
-def namespace_keys(policies: Iterable[Policy]) -> set[str]:
+def namespace_keys(policies: Sequence[Policy]) -> set[str]:
     """The labels of namespaces that subjects and peers of the policies select by."""
-    selectors: list[Selector | None] = []
-    for policy in policies:
-        selectors.append(policy.subject.namespaces)
-        rules = (rule for way in Direction for rule in policy.rules(way) or ())
-        peers = (peer for rule in rules for peer in (*rule.peers, rule.own))
-        selectors += [pods.namespaces for peer in peers for pods in pod_peers(peer)]
-    return {key for one in selectors if one is not None for key in _keys(one)}
-
-
-def pod_peers(peer: Peer) -> Iterator[PodPeer]:
-    """The selections of pods that a peer is made of."""
-    match peer:
-        case PodPeer():
-            yield peer
-        case AllPeers(peers):
-            for one in peers:
-                yield from pod_peers(one)
-        case NotPeer(inner):
-            yield from pod_peers(inner)
-        case _:
-            pass
-
-
-def _keys(selector: Selector) -> Iterator[str]:
-    yield from (key for key, _ in selector.match_labels)
-    yield from (requirement.key for requirement in selector.requirements)
-    if selector.expression is not None:
-        yield from (leaf.key for leaf in leaves(selector.expression))
+    selectors = [policy.subject.namespaces for policy in policies]
+    selectors += [peer.namespaces for policy in policies for peer in policy.pod_peers()]
+    return {key for one in selectors for key in keys_of(one)}

@@ -162,23 +162,21 @@ class BoundedListener(socket.socket):
         return connection, address
 
 
+@dataclass(frozen=True, slots=True)
 class Server:
     """A running API server. `store` is there for tests and benchmarks."""
 
-    def __init__(
-        self, runner: web.ServerRunner, tasks: list[asyncio.Task[None]], kubeconfig: Path, store: Store
-    ) -> None:
-        self._runner = runner
-        self._tasks = tasks
-        self.kubeconfig = kubeconfig
-        self.store = store
+    runner: web.ServerRunner
+    tasks: list[asyncio.Task[None]]
+    kubeconfig: Path
+    store: Store
 
     async def close(self) -> None:
         """Stop answering and stop the controllers; the pods belong to the fabric and stay."""
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._runner.cleanup()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
             self.kubeconfig.unlink()
 
