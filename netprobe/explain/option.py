@@ -217,7 +217,7 @@ class OptionMaker:
         return replace(policy, ingress=rules if ingress else None, egress=None if ingress else rules)
 
     def _stem(self, pod: Pod) -> str:
-        return f"{pod.workload.partition('/')[2] if pod.workload else pod.ref.name}-{self.section}"
+        return f"{pod.workload_name}-{self.section}"
 
 
 def order_before(order: float) -> float:

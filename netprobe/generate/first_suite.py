@@ -78,11 +78,9 @@ def _one_per_workload(pods: Iterable[Pod]) -> dict[PodRef, Pod]:
     """Pods of one workload are alike to every policy; those on their node's network have none."""
     found: dict[PodRef, Pod] = {}
     for pod in pods:
-        workload = (pod.workload or "").partition("/")[2]
-        name = workload or pod.ref.name
         if not pod.host_network:
             labels = {key: value for key, value in pod.labels.items() if key not in CHANGING}
-            ref = PodRef(pod.ref.namespace, name)
+            ref = PodRef(pod.ref.namespace, pod.workload_name)
             found.setdefault(
                 ref, replace(pod, ref=ref, labels=labels, addresses=(), node=None, workload=None)
             )

@@ -30,7 +30,7 @@ from netprobe.generate.rules import RuleMaker, namespace_selectors
 from netprobe.generate.text import file_name, manifest
 from netprobe.manifests import Reader, parse_policy
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import External, Flow, Protocol, Via
+from netprobe.model.flow import Flow, Protocol, Via, via
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict
 from netprobe.simulate import CALICO, Profile, Simulator
@@ -95,9 +95,8 @@ def _serves_dns(cluster: Cluster) -> bool:
 
 def _unproved(one: Failure, simulator: Simulator) -> Refusal:
     number, protocol = one.port
-    via = Via.EXTERNAL if isinstance(one.destination, External) else Via.POD
-    via = Via.SERVICE if one.source == one.destination else via
-    flow = Flow(one.source, one.destination, number, protocol, via=via)
+    way = Via.SERVICE if one.source == one.destination else via(one.destination)
+    flow = Flow(one.source, one.destination, number, protocol, via=way)
     decision = simulator.decide(flow)
     reason = (
         decision.undefined or decision.reason or "none of the policies that netprobe writes has that effect"

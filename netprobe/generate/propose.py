@@ -99,9 +99,10 @@ def _classes(cluster: Cluster, profile: Profile) -> tuple[WorkloadClass, ...]:
     hosts = {pod.node for pod in cluster.pods.values() if pod.host_network}
     found: dict[str, dict[tuple[object, ...], list[PodRef]]] = defaultdict(lambda: defaultdict(list))
     for ref, pod in cluster.pods.items():
-        name = pod.workload.partition("/")[2] if pod.workload else ref.name
         node = pod.node if pod.node in hosts else None
-        found[ref.namespace][name, _ports(cluster, ref), evaluation.group_of(ref).index, node].append(ref)
+        found[ref.namespace][
+            pod.workload_name, _ports(cluster, ref), evaluation.group_of(ref).index, node
+        ].append(ref)
     return tuple(
         WorkloadClass(f"{namespace}/{key[0]}", _ports(cluster, refs[0]), tuple(refs))
         for namespace, classes in found.items()

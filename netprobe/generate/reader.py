@@ -9,7 +9,7 @@ from dataclasses import replace
 from netprobe.generate.declared import Declared, DeclaredColumn, Share, Shown
 from netprobe.generate.demand import Demands, PodClass, PortNumber, Refusal, Space, TargetDemand
 from netprobe.model.cluster import Cluster
-from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef, Via
+from netprobe.model.flow import Address, End, External, Family, Flow, PodRef, Protocol, ServiceRef, Via, via
 from netprobe.model.verdict import Verdict
 from netprobe.simulate.bits import unpack
 from netprobe.simulate.service import backends, selected
@@ -94,8 +94,8 @@ class DemandReader:
         return self.declared.crowds[crowd][0]
 
     def flow(self, source: End, destination: End, port: int, protocol: Protocol) -> Flow:
-        via = {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
-        return Flow(source, destination, port, protocol, self._family(source, destination), via)
+        family = self._family(source, destination)
+        return Flow(source, destination, port, protocol, family, via(destination))
 
     def _family(self, source: End, destination: End) -> Family | None:
         """The family that two ends have in common, if it is only one."""

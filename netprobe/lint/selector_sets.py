@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import assert_never
 
 from netprobe.model.expression import AllOf, Expression
-from netprobe.model.labels import Operator, Requirement, Selector
+from netprobe.model.labels import EVERYTHING, Operator, Requirement, Selector
+from netprobe.model.policy import PodPeer
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,10 @@ def keys(selector: Selector) -> frozenset[str]:
     return frozenset(terms(selector))
 
 
-def single_values(selector: Selector, what: str) -> Iterator[tuple[str, str, str]]:
-    """The labels that a selector requires with one value, as (`what`, key, value)."""
-    for key in keys(selector):
-        value = only(selector, key)
-        if value is not None:
-            yield what, key, value
+def required_labels(peer: PodPeer) -> Iterator[tuple[str, str, str]]:
+    """The labels that a peer requires with one value, as ("pod", key, value) or ("namespace", key, value)."""
+    for what, selector in (("pod", peer.pods), ("namespace", peer.namespaces or EVERYTHING)):
+        for key in keys(selector):
+            value = only(selector, key)
+            if value is not None:
+                yield what, key, value

@@ -126,8 +126,8 @@ class View:
     @cached_property
     def evaluation(self) -> Evaluation:
         """All kinds of policies, evaluated by groups of pods that no policy tells apart."""
-        families = {a.version for pod in self.all_kinds.pods.values() for a in pod.addresses} or {4}
-        return evaluate(self.all_kinds, CALICO, externals=outside((self.all_kinds,), sorted(families)))
+        externals = outside((self.all_kinds,), self.all_kinds.families)
+        return evaluate(self.all_kinds, CALICO, externals=externals)
 
     @cached_property
     def walks(self) -> Walks:

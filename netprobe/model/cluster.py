@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from netprobe.model.flow import Address, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.flow import Address, Family, Pod, PodRef, Protocol, ServiceRef
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Source
 from netprobe.model.policy import STANDARD_TIERS, NetworkSet, Policy, Staged, Tier, Unsimulated
@@ -100,6 +100,12 @@ class Cluster:
     finished: Mapping[PodRef, Pod] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The address families of the pods; IPv4 if no pod has an address."""
+        found = {address.version for pod in self.pods.values() for address in pod.addresses}
+        return tuple(sorted(found)) or (4,)
 
 
 T = TypeVar("T", Pod, Policy, Service)

@@ -96,6 +96,11 @@ class External:
 End: TypeAlias = PodRef | External | ServiceRef
 
 
+def via(destination: End) -> Via:
+    """The kind of address that is used to reach a destination."""
+    return {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerPort:
     """A port that a container declares; the name is what a policy's named port refers to.
@@ -123,6 +128,11 @@ class Pod:
     ready: bool = True
     service_account: str = "default"
     workload: str | None = None  # "Deployment/web" if the pod comes from one
+
+    @property
+    def workload_name(self) -> str:
+        """The name of its workload, or its own if it has none."""
+        return self.workload.partition("/")[2] if self.workload else self.ref.name
 
 
 @dataclass(frozen=True, slots=True)

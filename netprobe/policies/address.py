@@ -2,7 +2,7 @@
 
 The server uses the parser of Go before 1.17 (k8s.io/utils/net, ParseIPSloppy and ParseCIDRSloppy): leading
 zeros are skipped, host bits are cleared, IPv4 may be written as IPv4-mapped IPv6. Python's `ipaddress`
-refuses leading zeros, so the text is parsed here.
+refuses leading zeros, so they are removed first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from netprobe.model.flow import Address, Protocol
@@ -19,9 +19,9 @@ from netprobe.model.policy import Network
 from netprobe.policies import fields, names
 from netprobe.policies.fields import Decoder, as_integer
 
-_BIG = 0xFFFFFF  # Go's limit for any number in an address, leading zeros not counted
-_DECIMAL = re.compile(r"[0-9]+")
-_HEX = re.compile(r"[0-9A-Fa-f]+")
+_LEADING_ZEROS = re.compile(r"(?<![0-9A-Fa-f])0+(?=[0-9A-Fa-f])")
+_LENGTH = re.compile(r"0*([0-9]{1,3})")
+_PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +47,23 @@ def parse_address(text: str) -> Address | None:
     try:
         return IPv4Address(text)  # the usual spelling, at a fifth of the cost
     except ValueError:
-        pass
-    for character in text:
-        if character == ".":
-            number = _ipv4(text)
-            return None if number is None else IPv4Address(number)
-        if character == ":":
-            number = _ipv6(text)
-            return None if number is None else _unmapped(number)
-    return None
+        address = _parsed(text)
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
 @lru_cache(maxsize=4096)
 def parse_block(text: str) -> CidrBlock | None:
     """A CIDR with host bits cleared, None if the text is not one."""
-    head, slash, tail = text.partition("/")
-    length = _number(tail, _DECIMAL, 10)
-    if not slash or length is None:
+    head, _, tail = text.partition("/")
+    address, bits = _parsed(head), _LENGTH.fullmatch(tail)
+    length = int(bits[1]) if bits is not None else -1
+    if address is None or not 0 <= length <= address.max_prefixlen:
         return None
-    number = _ipv4(head)
-    if number is not None:
-        return CidrBlock(IPv4Network((number, length), strict=False), length) if length <= 32 else None
-    number = _ipv6(head)
-    if number is None or length > 128:
-        return None
-    masked = number >> (128 - length) << (128 - length)
-    if length >= 96 and masked >> 32 == 0xFFFF:
-        return CidrBlock(IPv4Network((masked & 0xFFFFFFFF, length - 96)), length)
-    return CidrBlock(IPv6Network((masked, length)), length)
+    network = ip_network((address, length), strict=False)
+    first = network.network_address
+    if isinstance(first, IPv6Address) and first.ipv4_mapped is not None and length >= 96:
+        network = IPv4Network((first.ipv4_mapped, length - 96))
+    return CidrBlock(network, length)
 
 
 def read_address(decoder: Decoder, text: str, path: str) -> Address | None:
@@ -86,72 +75,12 @@ def read_address(decoder: Decoder, text: str, path: str) -> Address | None:
     return address
 
 
-def _unmapped(number: int) -> Address:
-    if number >> 32 == 0xFFFF:
-        return IPv4Address(number & 0xFFFFFFFF)
-    return IPv6Address(number)
-
-
-def _number(text: str, form: re.Pattern[str], base: int) -> int | None:
-    if not form.fullmatch(text):
+def _parsed(text: str) -> Address | None:
+    """An address as it is written; None if the text is not one, or has a zone, which Go refuses here."""
+    try:
+        return None if "%" in text else ip_address(_LEADING_ZEROS.sub("", text))
+    except ValueError:
         return None
-    digits = text.lstrip("0") or "0"
-    if len(digits) > 8:
-        return None
-    number = int(digits, base)
-    return number if number < _BIG else None
-
-
-def _ipv4(text: str) -> int | None:
-    parts = text.split(".")
-    if len(parts) != 4:
-        return None
-    result = 0
-    for part in parts:
-        number = _number(part, _DECIMAL, 10)
-        if number is None or number > 255:
-            return None
-        result = result << 8 | number
-    return result
-
-
-def _ipv6(text: str) -> int | None:
-    head, ellipsis, tail = text.partition("::")
-    if "::" in tail or tail.startswith(":"):
-        return None
-    before, after = _groups(head, last=not ellipsis), _groups(tail, last=True)
-    if before is None or after is None:
-        return None
-    missing = 8 - len(before) - len(after)
-    if (missing < 1) if ellipsis else (missing != 0):
-        return None
-    result = 0
-    for group in (*before, *[0] * missing, *after):
-        result = result << 16 | group
-    return result
-
-
-def _groups(text: str, *, last: bool) -> list[int] | None:
-    """The 16-bit groups of a part. With `last` its end may be written as IPv4."""
-    if not text:
-        return []
-    groups: list[int] = []
-    parts = text.split(":")
-    for index, part in enumerate(parts):
-        if "." in part and last and index == len(parts) - 1:
-            number = _ipv4(part)
-            if number is None:
-                return None
-            groups += [number >> 16, number & 0xFFFF]
-            continue
-        group = _number(part, _HEX, 16)
-        if group is None or group > 0xFFFF:
-            return None
-        groups.append(group)
-    return groups
-
-
-_PROTOCOLS = tuple(protocol.value for protocol in Protocol)
 
 
 def read_protocol(

@@ -19,7 +19,7 @@ from netprobe.model.flow import (
     PodRef,
     Protocol,
     ServiceRef,
-    Via,
+    via,
 )
 from netprobe.model.text import listed
 from netprobe.simulate.compared import PortNumber
@@ -94,11 +94,6 @@ def port_numbers(cluster: Cluster, ports: Iterable[PortAsked]) -> tuple[PortNumb
     return tuple(
         dict.fromkeys(number for asked in question.ports or () for number in _numbers(asked, declared))
     )
-
-
-def via(destination: End) -> Via:
-    """The kind of address that is used to reach a destination."""
-    return {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
 
 
 def flow(source: End, destination: End, port: int, protocol: Protocol) -> Flow:

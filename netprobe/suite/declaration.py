@@ -28,7 +28,7 @@ from netprobe.model.flow import (
     PodRef,
     Protocol,
     ServiceRef,
-    Via,
+    via,
 )
 from netprobe.model.matrix import Matrix
 from netprobe.model.verdict import Verdict
@@ -204,11 +204,10 @@ class Declaration:
                 return tuple(ContainerPort(port.port, port.protocol, port.name) for port in ports)
 
     def flow(self, source: End, destination: End, port: int, protocol: Protocol) -> Flow:
-        via = {External: Via.EXTERNAL, ServiceRef: Via.SERVICE}.get(type(destination), Via.POD)
         ours, theirs = self.families(source), self.families(destination)
         common = ours & theirs if ours and theirs else ours | theirs
         family = next(iter(common)) if len(common) == 1 else None
-        return Flow(source, destination, port, protocol, family, via)
+        return Flow(source, destination, port, protocol, family, via(destination))
 
     def families(self, end: End) -> frozenset[Family]:
         """The families of an end's addresses."""

@@ -70,8 +70,7 @@ class PodPattern(EndPattern):
     def matches_pod(self, pod: Pod) -> bool:
         if not fnmatchcase(pod.ref.namespace, self.namespace):
             return False
-        workload = pod.workload.partition("/")[2] if pod.workload else pod.ref.name
-        return fnmatchcase(pod.ref.name, self.name) or fnmatchcase(workload, self.name)
+        return fnmatchcase(pod.ref.name, self.name) or fnmatchcase(pod.workload_name, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class Matcher:
         self._by_namespace = by_namespace(cluster.pods.values())
         self._by_name: dict[tuple[str, str], list[Pod]] = defaultdict(list)
         for pod in cluster.pods.values():
-            for name in {pod.ref.name, pod.workload.partition("/")[2] if pod.workload else pod.ref.name}:
+            for name in {pod.ref.name, pod.workload_name}:
                 self._by_name[pod.ref.namespace, name].append(pod)
 
     def matching(self, pattern: EndPattern) -> tuple[End, ...]:

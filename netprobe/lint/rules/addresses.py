@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_network
 
 from netprobe.lint.cover import is_narrow, rule_within
 from netprobe.lint.indexes import AddressIndex
@@ -12,7 +11,7 @@ from netprobe.lint.rule import Finding, Severity, lint_rule
 from netprobe.lint.view import View, workloads
 from netprobe.model.flow import ServiceRef
 from netprobe.model.labels import Selector
-from netprobe.model.policy import Direction, IPBlock, Network, Policy, PortRange, Rule
+from netprobe.model.policy import WHOLE, Direction, IPBlock, Network, Policy, PortRange, Rule
 from netprobe.model.text import listed
 from netprobe.policies.address import parse_address, parse_block
 from netprobe.simulate.match import within
@@ -180,9 +179,6 @@ def _other_network(text: str) -> Network | None:
     return block.network
 
 
-EVERY_ADDRESS: dict[int, Network] = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
-
-
 @lint_rule(Severity.WARNING)
 def one_family(view: View) -> Iterator[Finding]:
     """Every IPv4 address but no IPv6 address, for pods that have both.
@@ -214,9 +210,9 @@ def one_family(view: View) -> Iterator[Finding]:
     dual = {pod.ref for pod in pods if {each.version for each in pod.addresses} == {4, 6}}
     for located, index, block in view.all_peers(IPBlock) if dual else ():
         policy = located.policy
-        if block.cidr not in EVERY_ADDRESS.values():
+        if block.cidr not in WHOLE.values():
             continue
-        missing = EVERY_ADDRESS[10 - block.cidr.version]
+        missing = WHOLE[6 if block.cidr.version == 4 else 4]
         both = [pod for pod in view.subjects(policy) if pod.ref in dual]
         if not both:
             continue

@@ -300,12 +300,11 @@ def _staged_changes(cluster: Cluster, staged: Staged) -> tuple[_Change, _Change]
     if after.policies == cluster.policies:
         return opened, closed
     ports = Ports(cluster, after)
-    families = sorted({a.version for pod in cluster.pods.values() for a in pod.addresses}) or [4]
     old, new = evaluate_both(
         cluster,
         after,
         CALICO,
-        externals=outside((cluster, after), families),
+        externals=outside((cluster, after), cluster.families),
         apart=lambda end: ports.of(end) if isinstance(end, PodRef) else None,
     )
     for port, ends in destinations(new, ports).items():

@@ -9,7 +9,7 @@ from itertools import chain, groupby
 from netprobe.lint.cover import at_home, peer_within, peers_meet, ports_meet, ports_within
 from netprobe.lint.located import LocatedRule, located_rules
 from netprobe.lint.rule import Finding, Severity, lint_rule
-from netprobe.lint.selector_sets import single_values
+from netprobe.lint.selector_sets import required_labels
 from netprobe.lint.view import View
 from netprobe.model.policy import (
     ANY_PORT,
@@ -24,7 +24,6 @@ from netprobe.model.policy import (
     DomainPeer,
     NodePeer,
     Peer,
-    PodPeer,
     Policy,
     UnknownPeer,
 )
@@ -155,7 +154,7 @@ class _Earlier:
 
     def add(self, tier: str, located: LocatedRule) -> None:
         subject = self.view.subject_peer(located.policy)
-        required = [*_labels(subject), None]
+        required = [*required_labels(subject), None]
         found = self._plain if located.policy.kind == NETWORK_POLICY else self._ordered
         found[required[0]].append((tier, located))
 
@@ -166,7 +165,7 @@ class _Earlier:
         """
         kinds = [self._ordered] if policy.kind == NETWORK_POLICY else [self._ordered, self._plain]
         own = self.view.subject_peer(policy)
-        labels = [*_labels(own)]
+        labels = [*required_labels(own)]
         known_labels = self.view.labels.get(policy.ref.namespace, {}) if policy.ref.namespace else {}
         labels += [("namespace", *label) for label in known_labels.items()]
         known: dict[int, bool] = {}
@@ -188,12 +187,6 @@ class _Earlier:
             and self.view.share_pods(each.policy, located.policy)
             for each in self.passes[tier]
         )
-
-
-def _labels(peer: PodPeer) -> Iterator[tuple[str, str, str]]:
-    yield from single_values(peer.pods, "pod")
-    if peer.namespaces is not None:
-        yield from single_values(peer.namespaces, "namespace")
 
 
 def _hides(located: LocatedRule) -> bool:
