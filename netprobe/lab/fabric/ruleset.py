@@ -245,8 +245,6 @@ class Compiler:
                 kind = f"{_TYPE[version]} . inet_proto . inet_service" if on_ports else _TYPE[version]
                 fresh = NamedSet(kind, frozenset(ends))
             case PortSet():
-                if kept and not self.selection.changed:
-                    return kept
                 fresh = self._ports(what)
             case _:
                 assert_never(what)

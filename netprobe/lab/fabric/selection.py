@@ -59,11 +59,8 @@ class Selection:
                 self.by_namespace[ref.namespace][ref] = member
         self.answers: dict[Query, tuple[PolicyPod, ...]] = {}
         self._still_true: dict[Query, tuple[PolicyPod, ...]] = {}
-        self.changed = True
-        """Whether it has other pods than `before`, or in other namespaces."""
         if before is not None:
             gone, come = list(before.without(self)), list(self.without(before))
-            self.changed = bool(gone or come)
             for query, known in before.answers.items():
                 if not any(before.selects(query, pod) for pod in gone) and not any(
                     self.selects(query, pod) for pod in come
