@@ -134,9 +134,10 @@ class _Judge:
     def _subjects(self, policy: Policy, direction: Direction) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Each subject with all policies that isolate it; one for those that nothing tells apart here."""
         seen: set[object] = set()
-        selecting = self._evaluation.applying[direction].selecting
+        of_group = self._evaluation.applying[direction].of_group
         for subject in unpack(self._evaluation.universe.subjects(policy) & self._states.pods):
-            isolating = tuple(each for each in selecting[subject] if self._isolates(each))
+            selecting = (number for segment in of_group[subject].segments for number in segment.numbers)
+            isolating = tuple(each for each in selecting if self._isolates(each))
             pod = self._evaluation.groups[subject].sample.pod
             ports = frozenset(pod.ports) if pod is not None and direction is Direction.INGRESS else None
             if (isolating, ports) not in seen:

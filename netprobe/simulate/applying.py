@@ -190,15 +190,6 @@ class Applying:
         return bool(self.of_group[group].segments)
 
     @property
-    def selecting(self) -> list[tuple[int, ...]]:
-        """For each group the policies that select it, in the order of evaluation."""
-        each = {
-            id(combination): tuple(chain.from_iterable(segment.numbers for segment in combination.segments))
-            for combination in self.combinations
-        }
-        return [each[id(combination)] for combination in self.of_group]
-
-    @property
     def ready(self) -> list[ReadyRule]:
         """The rules of all policies that apply to some group."""
         return list(chain.from_iterable(self._rules.values()))
