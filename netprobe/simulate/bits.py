@@ -21,8 +21,8 @@ def unpack(bits: int) -> Iterator[int]:
 
     It begins at the lowest member, since most sets lie within one namespace.
     """
-    lowest = (bits & -bits).bit_length() - 1
-    text = f"{bits >> lowest:b}"[::-1] if bits else ""
+    lowest = (bits ^ (bits - 1)).bit_length() - 1
+    text = f"{bits >> lowest:b}"[::-1]
     at = text.find("1")
     while at >= 0:
         yield lowest + at
@@ -65,8 +65,8 @@ class Weights:
 def transposed(rows: Mapping[int, int], mask: int, size: int) -> dict[int, int]:
     """For each member of `mask` the rows that contain it: the transposed matrix of bits.
 
-    `size` is above the number of every row. Equal rows are transposed once, and a row that is mostly full is
-    represented by its complement.
+    A member that no row contains reads as 0. `size` is above the number of every row. Equal rows are
+    transposed once, and a row that is mostly full is represented by its complement.
     """
     alike: dict[int, list[int]] = defaultdict(list)
     for index, row in rows.items():

@@ -204,15 +204,15 @@ class _Columns:
         self.undefined = turned(Table.undefined_groups)
         for family, by_destination in self.undecided.items():
             for group, sources in chosen.sources(port, protocol, family).items():
-                by_destination[group] = by_destination.get(group, 0) | sources
+                by_destination[group] |= sources
 
     def cells(self, group: int) -> dict[Cell, int]:
         """The source groups by family, verdict and who decides it, as bits."""
         common = {f: bits if bits >> group & 1 else 0 for f, bits in self.speaking.items()}
-        unknown = {f: common[f] & self.undecided[f].get(group, 0) for f in self.families}
-        allowed = {f: common[f] & self.reaching[f].get(group, 0) & ~unknown[f] for f in self.families}
+        unknown = {f: common[f] & self.undecided[f][group] for f in self.families}
+        allowed = {f: common[f] & self.reaching[f][group] & ~unknown[f] for f in self.families}
         denied = {f: common[f] & ~(allowed[f] | unknown[f]) for f in self.families}
-        undefined = {f: self.undefined[f].get(group, 0) for f in self.families}
+        undefined = {f: self.undefined[f][group] for f in self.families}
         found: dict[Cell, int] = defaultdict(int)
 
         def add(family: Family | None, verdict: Verdict, bits: int, undefined: int) -> None:

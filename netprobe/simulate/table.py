@@ -200,7 +200,7 @@ class Table:
         if not any(rows.possible for rows in self._rows.values()):
             return 0
         leaving, arriving = self.leaving(group), self.arriving(group)
-        out, back = self._differing(Direction.EGRESS, group), self._differing_arrivals.get(group, 0)
+        out, back = self._differing(Direction.EGRESS, group), self._differing_arrivals[group]
         allowed = leaving & arriving
         denied = self._universe.everything & ~(allowed | self.undecided(group))
         return allowed & (out | back) | denied & (leaving | out) & (arriving | back)
@@ -227,7 +227,7 @@ class Table:
 
     def arriving(self, group: int) -> int:
         """The groups whose ingress policies let a group in, as bits."""
-        return self._arriving.get(group, 0)
+        return self._arriving[group]
 
     @cached_property
     def _arriving(self) -> Mapping[int, int]:

@@ -71,10 +71,10 @@ def test_counts_of_what_cannot_be_asked() -> None:
 
 def test_counts_where_the_place_of_a_tier_is_not_known() -> None:
     unplaced = Policy(PolicyRef("x", "q"), ingress=(), tier="gone")
-    evaluation = evaluate(replace(stage(unplaced), tiers_known=False), externals=[OUT])
-    counts = evaluation.table(80).counts()
-    # into each of the 4 pods of x: from 3 of x, 3 others, and from outside
-    assert (counts.allow, counts.deny, counts.unknown) == (56 - 4 * 7, 0, 4 * 7)
+    cluster = replace(stage(unplaced, policy("z/p", ingress=())), tiers_known=False)
+    counts = evaluate(cluster, externals=[OUT]).table(80).counts()
+    # into each of the 4 pods of x: from 3 of x, 3 others, and from outside; as many not into z/a
+    assert (counts.allow, counts.deny, counts.unknown) == (56 - 5 * 7, 7, 4 * 7)
 
 
 def test_counts_of_a_node_where_the_place_of_a_tier_is_not_known() -> None:
