@@ -49,8 +49,13 @@ def seeded(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - numbers, not secrets
 
 
-def synthetic(pods: int, policies: int, namespaces: int, *, seed: int = 1, distinct: bool = False) -> Cluster:
-    """A cluster of these sizes; `distinct` gives every pod a label of its own that policies ask for."""
+def synthetic(
+    pods: int, policies: int, namespaces: int, *, seed: int = 1, replicas: int = 4, distinct: bool = False
+) -> Cluster:
+    """A cluster of these sizes. `distinct` gives every pod a label of its own that policies ask for.
+
+    `replicas`: the pods of an app, at least.
+    """
     rng = seeded(seed)
     names = [f"ns{number}" for number in range(namespaces)]
     spaces = {
@@ -69,7 +74,7 @@ def synthetic(pods: int, policies: int, namespaces: int, *, seed: int = 1, disti
     for number in range(pods):
         name = names[number % namespaces]
         per = pods // namespaces
-        app = number // namespaces if distinct else (number // namespaces) % max(2, per // 4)
+        app = number // namespaces if distinct else (number // namespaces) % max(2, per // replicas)
         apps[name] = max(apps.get(name, 0), app + 1)
         ref = PodRef(name, f"app{app}-{number}")
         labels = {

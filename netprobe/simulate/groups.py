@@ -80,11 +80,12 @@ def group(
         rest = (pod.host_network, ports, _addresses(pod, edges), account, *(each.get(ref) for each in behind))
         found.setdefault((ref.namespace, labels, rest), []).append(pod)
     groups: list[EndGroup] = []
-    places: dict[Member, int] = {}
+    # In the order of the cluster, so that pairs come in that order.
+    places: dict[Member, int] = dict.fromkeys(directory.cluster.pods, 0)
     aliases: dict[Member, PodRef] = {}
     for (namespace, labels, _), pods in sorted(found.items(), key=lambda item: item[0][0]):
         index = len(groups)
-        members = tuple(pod.ref for pod in pods)
+        members = tuple([pod.ref for pod in pods])
         groups.append(EndGroup(index, members, namespace, labels, directory.pod(members[0])))
         places.update(dict.fromkeys(members, index))
     for external in dict.fromkeys(externals):
@@ -95,9 +96,7 @@ def group(
             continue
         places[external] = len(groups)
         groups.append(EndGroup(len(groups), (external,), None, (), end))
-    # In the order of the cluster, so that pairs come in that order.
-    ordered: dict[Member, int] = {ref: places[ref] for ref in directory.cluster.pods}
-    return tuple(groups), Places({**ordered, **places}, aliases)
+    return tuple(groups), Places(places, aliases)
 
 
 def given(

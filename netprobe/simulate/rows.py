@@ -175,7 +175,7 @@ class DirectionRows:
     def __init__(self, applying: Applying, port: int, protocol: Protocol, family: Family | None) -> None:
         self._applying = applying
         self._asked = (port, protocol), family
-        self._walk = Walk(applying, *self._asked)
+        walk = Walk(applying, *self._asked)  # not kept: its effects take more memory than the rows
         self.rows: list[int | None] = [None] * len(applying.universe.groups)
         self.unknown = 0
         for combination in applying.combinations:
@@ -184,7 +184,7 @@ class DirectionRows:
                 for group in combination.groups:
                     self.rows[group] = 0
             elif combination.segments:
-                for group, (allowed, _) in self._walk.rows(combination):
+                for group, (allowed, _) in walk.rows(combination):
                     self.rows[group] = allowed
 
     @cached_property
@@ -200,9 +200,10 @@ class DirectionRows:
 
     def opened(self, number: int, index: int | None = None) -> list[Matched]:
         """What a policy, or one rule of it, allows on this port."""
+        walk = Walk(self._applying, *self._asked)
         found: list[Matched] = []
         for ready in self._applying.rules(number):
             wanted = index is None or ready.variant.index == index
             if wanted and ready.variant.used and ready.action is Action.ALLOW:
-                found += self._walk.matches(ready)
+                found += walk.matches(ready)
         return found

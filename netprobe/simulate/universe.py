@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from functools import cached_property
-from itertools import accumulate
 from typing import assert_never
 
 from netprobe.model.flow import Family, PodRef, Protocol
@@ -61,6 +60,7 @@ class Universe:
         )
         self._inside_known: dict[tuple[IPBlock | Networks, Family | None], int] = {}
         self._sorted: dict[tuple[Family, bool], tuple[list[int], list[int]]] = {}
+        self._stretches: dict[tuple[Family, bool, int, int], int] = {}
         self._hosted: dict[int, frozenset[PodRef]] = {}
         self._members: dict[int, tuple[int, ...]] = {}
 
@@ -207,24 +207,27 @@ class Universe:
         return self._without_address if self.profile.blocks_match_pods else 0
 
     def _between(self, network: Network, family: Family, *, by_block: bool) -> int:
-        """The groups whose address lies in a network: the difference of two running unions."""
+        """The groups whose address lies in a network: a stretch of all in the order of their addresses."""
         key = (family, by_block)
         if key not in self._sorted:
             self._sorted[key] = self._by_address(family, by_block=by_block)
-        addresses, unions = self._sorted[key]
+        addresses, indexes = self._sorted[key]
         first = int(network.network_address)
         low, high = bisect_left(addresses, first), bisect_right(addresses, first + network.num_addresses - 1)
-        return unions[high] ^ unions[low]
+        stretch = (*key, low, high)
+        if stretch not in self._stretches:
+            self._stretches[stretch] = pack(indexes[low:high], len(self.groups))
+        return self._stretches[stretch]
 
     def _by_address(self, family: Family, *, by_block: bool) -> tuple[list[int], list[int]]:
+        """All addresses of a family in their order, and the groups that have them."""
         seen = sorted(
             (int(address), each.index)
             for each in self.groups
             if (address := each.sample.address(family)) is not None
             and (not by_block or self._peers.blocks_see(each.sample))
         )
-        unions = accumulate((1 << index for _, index in seen), lambda one, other: one | other, initial=0)
-        return [address for address, _ in seen], list(unions)
+        return [address for address, _ in seen], [index for _, index in seen]
 
     def declaring(self, port: NamedPort, number: int, protocol: Protocol) -> int:
         """The groups whose pods give that number this name."""

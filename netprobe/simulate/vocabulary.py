@@ -115,15 +115,13 @@ class Vocabulary:
 
     def labels(self, namespace: str, labels: Labels) -> Kept:
         """What selectors can see of a pod's labels, in the order of the keys."""
-        words = self._words(namespace)
-        if not words:
-            return ()
-        kept = [
-            (key, value if value in words[key] or value.startswith(CHOSEN_LATER) else None)
-            for key, value in labels.items()
-            if key in words
-        ]
-        return tuple(sorted(kept))
+        return tuple(
+            [
+                (key, value if value in values or value.startswith(CHOSEN_LATER) else None)
+                for key, values in self._words(namespace).items()
+                if (value := labels.get(key)) is not None
+            ]
+        )
 
     def values(self, namespace: str, key: str) -> tuple[str, ...]:
         """The values of a label of that namespace's pods that selectors use."""
@@ -142,13 +140,15 @@ class Vocabulary:
             return self.labels(namespace, labels_of_pod(namespace, pod.service_account, pod.labels))
         return self.labels(namespace, pod.labels)
 
-    def ports(self, declared: Iterable[ContainerPort]) -> frozenset[ContainerPort]:
-        """The named ports that some rule may look up."""
-        return frozenset(port for port in declared if port.name in self.names)
+    def ports(self, declared: Iterable[ContainerPort]) -> tuple[object, ...]:
+        """The named ports that some rule may look up, as the pod declares them."""
+        names = self.names
+        return tuple([(port.name, port.number, port.protocol) for port in declared if port.name in names])
 
 
 def _union(one: Mapping[str, set[str | None]], other: Mapping[str, set[str | None]]) -> Words:
-    found = {key: one.get(key, set()) | other.get(key, set()) for key in {*one, *other}}
+    """All of both, in the order of the keys."""
+    found = {key: one.get(key, set()) | other.get(key, set()) for key in sorted({*one, *other})}
     return {key: _Every() if None in values else values for key, values in found.items()}
 
 
