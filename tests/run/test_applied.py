@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +91,22 @@ def closed(name: str) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def existing(lab: Lab, obj: dict[str, Any]) -> Iterator[None]:
+    """An object of the whole cluster, on a lab that others use too."""
+    on(lab, lambda cluster: cluster.create(obj))
+    try:
+        yield
+    finally:
+        on(lab, lambda cluster: cluster.delete(obj["kind"], obj["metadata"]["name"]))
+
+
 @pytest.mark.lab
 def test_an_object_that_exists_is_not_replaced(lab: Lab, tmp_path: Path) -> None:
     taken = closed("applied-taken")
     taken["spec"]["subject"]["namespaces"] = {"matchLabels": {"no": "namespace"}}
-    on(lab, lambda cluster: cluster.create(taken))
-    ended = netprobe("run", suite(tmp_path, closed("applied-taken")), "--lab", lab.name)
-    on(lab, lambda cluster: cluster.delete("ClusterNetworkPolicy", "applied-taken"))
+    with existing(lab, taken):
+        ended = netprobe("run", suite(tmp_path, closed("applied-taken")), "--lab", lab.name)
     assert ended.status == 2
     assert "ClusterNetworkPolicy applied-taken already exists" in ended.err
 
@@ -119,9 +130,8 @@ def test_a_policy_of_others_is_blamed_for_what_it_denies(lab: Lab, tmp_path: Pat
             "ingress": [{"action": "Deny"}],
         },
     }
-    on(lab, lambda cluster: cluster.create(theirs))
-    ended = netprobe("run", path, "--lab", lab.name, "-o", "json")
-    on(lab, lambda cluster: cluster.delete("GlobalNetworkPolicy", "theirs"))
+    with existing(lab, theirs):
+        ended = netprobe("run", path, "--lab", lab.name, "-o", "json")
     assert ended.status == 1, ended.err
     row = ended.flow(f"{name}/web", f"{name}/db", 80)
     assert (row["declared"], row["simulated"], row["observed"]) == ("allow", "deny", "deny")

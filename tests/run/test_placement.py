@@ -8,7 +8,7 @@ import pytest
 
 from netprobe.lab import Lab
 from tests.manifest_text import policy
-from tests.run.netprobe import TWO_TIER, netprobe
+from tests.run.netprobe import TWO_TIER, kubectl, netprobe
 
 RELABELLED = """
 apiVersion: netprobe/v1alpha1
@@ -68,7 +68,11 @@ def test_who_places_pods_otherwise_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
-def test_one_node_is_too_few_for_other() -> None:
-    ended = netprobe("run", TWO_TIER, "--placement", "other")
+def test_one_node_that_accepts_pods_is_too_few_for_other(lab: Lab) -> None:
+    kubectl(lab.kubeconfig, "cordon", "n2")
+    try:
+        ended = netprobe("run", TWO_TIER, "--placement", "other", "--lab", lab.name)
+    finally:
+        kubectl(lab.kubeconfig, "uncordon", "n2")
     assert ended.status == 3
     assert "--placement needs 2 nodes that accept pods, but there are 1: " in ended.err
