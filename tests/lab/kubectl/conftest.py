@@ -38,8 +38,13 @@ class Kubectl:
             text=True,
             timeout=DEADLINE_S,
             check=False,
-            env={**os.environ, "HOME": str(self.files), **(environment or {})},
+            env={**os.environ, "HOME": str(self.files), "KUBECACHEDIR": self.cache, **(environment or {})},
         )
+
+    @property
+    def cache(self) -> str:
+        """One for all tests of a process: to ask for all kinds takes longer than most commands."""
+        return str(self.files.parent / "kubectl-cache")
 
     def command(self, *arguments: str) -> list[str]:
         return ["kubectl", f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *arguments]
