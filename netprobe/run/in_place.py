@@ -7,6 +7,7 @@ that they are still the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -133,7 +134,7 @@ class InPlaceMode:
                 nodes={end: nodes[end] for end in here.ends if isinstance(end, PodRef) and end in nodes},
                 in_place=InPlaceRecord(
                     here.cover.sentence(here.ends),
-                    tuple(_stood_for(here)),
+                    tuple(_represented(here)),
                     (*_sightings(found.seen_by), *found.notes),
                 ),
             )
@@ -152,37 +153,26 @@ class InPlaceMode:
         return replace(options.pods, lifetime_s=self.lifetime_s)
 
     async def _planned(self, cluster: OpenCluster, options: RunOptions) -> PlannedInPlace:
-        around = await look_around(cluster.api)
-        others = await other_policies(cluster.api)
-        run = new_run()
-        here = self._plan(around, options, run, all_labels=bool(others))
-        notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))
-        return PlannedInPlace(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
-
-    def _plan(self, around: Surroundings, options: RunOptions, run: str, *, all_labels: bool) -> InPlacePlan:
-        cluster = from_objects(around.deciding())
-        states = pod_states(around)
+        around, others = await look_around(cluster.api), await other_policies(cluster.api)
+        live, states, run = from_objects(around.deciding()), pod_states(around), new_run()
+        merit = preference(states)
         chosen = cover(
-            cluster,
-            self.suite.expectation,
-            options.profile,
-            preference(states),
-            sample=self.sample,
-            seed=self.seed,
+            live, self.suite.expectation, options.profile, merit, sample=self.sample, seed=self.seed
         )
-        return plan(
-            cluster,
-            Simulator(cluster, options.profile),
+        is_wanted = options.flows.on(live, self.suite.externals, chosen.represented)
+        here = plan(
+            live,
+            Simulator(live, options.profile),
             chosen,
-            self.suite.moments(chosen.reduced(cluster))[0].declared.where(
-                options.flows.on(cluster, self.suite.externals, chosen.represented)
-            ),
+            self.suite.moments(chosen.reduced(live))[0].declared.where(is_wanted),
             states,
             run=run,
             ways=self.ways,
-            all_labels=all_labels,
+            all_labels=bool(others),
             family=options.family,
         )
+        notes = (*unmet_ways(here, self.ways), *others.notes(STAND_IN))
+        return PlannedInPlace(here, run, tuple(side_effects(here.guests.shadows, around)), others, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +225,13 @@ def preference(known: Mapping[PodRef, PodState]) -> Merit:
 
 def _sightings(seen_by: Iterable[SideEffect]) -> Iterator[str]:
     """One sentence for each watcher and what it sees."""
-    seen: dict[tuple[str, str, bool], int] = {}
-    for one in seen_by:
-        key = one.watcher, one.effect, one.harmful
-        seen[key] = seen.get(key, 0) + 1
+    seen = Counter((one.watcher, one.effect, one.harmful) for one in seen_by)
     for (watcher, sees, harmful), count in seen.items():
         pods = "1 shadow pod" if count == 1 else f"{count} shadow pods"
         yield f"{watcher} {sees} ({pods}{'; allowed by --disturb' if harmful else ''})"
 
 
-def _stood_for(here: InPlacePlan) -> Iterator[RepresentedPods]:
+def _represented(here: InPlacePlan) -> Iterator[RepresentedPods]:
     shadows = {ref: shadow.ref for shadow in here.guests.shadows for ref in shadow.stands_for}
     for end in here.ends:
         if isinstance(end, PodRef):

@@ -1,4 +1,4 @@
-"""What guests/conflicts.py says about those who see a shadow pod, each tried on a real cluster."""
+"""What conflicts.py says about those who see a shadow pod, each tried on a real cluster."""
 
 from __future__ import annotations
 

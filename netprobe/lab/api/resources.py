@@ -3,7 +3,7 @@
 To add a kind, add a row here. Everything else is optional and has a default:
 
 - its fields in schema.yaml (default: any field is stored);
-- its defaults and checks in admission/ (default: none);
+- its defaults and checks in admission.py and defaults.py (default: none);
 - its columns in table.py (default: name and age);
 - what it does: a controller, or the enforcer (default: it is stored, so say so in `unused`).
 """

@@ -44,10 +44,10 @@ from netprobe.lab.fabric.state import Fabric
 from netprobe.lab.kubelet import Kubelet
 from netprobe.lab.state_pusher import StatePusher
 
-_VALID = timedelta(days=365)
-_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netprobe-lab")])
-_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-_ADDRESSES = ("127.0.0.1", "::1", "10.96.0.1")
+_LIFETIME = timedelta(days=365)
+_SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netprobe-lab")])
+_HOST_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+_HOST_ADDRESSES = ("127.0.0.1", "::1", "10.96.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,16 @@ def make_certificate() -> Certificate:
     """A new key and certificate for loopback."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
-    names += [x509.IPAddress(ip_address(address)) for address in _ADDRESSES]
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _HOST_NAMES]
+    names += [x509.IPAddress(ip_address(address)) for address in _HOST_ADDRESSES]
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(_NAME)
-        .issuer_name(_NAME)
+        .subject_name(_SUBJECT)
+        .issuer_name(_SUBJECT)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + _LIFETIME)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
