@@ -68,7 +68,7 @@ def test_nothing_is_left(kubeconfig: str, how: signal.Signals) -> None:
     for _ in range(2):
         with started("run", TWO_TIER, "--kubeconfig", kubeconfig) as run:
             try:
-                run.wait(moments.uniform(2, 14))
+                run.wait(moments.uniform(1, 8))
             except subprocess.TimeoutExpired:
                 met += 1
                 run.send_signal(how)
