@@ -1,8 +1,8 @@
 """The change that turns a verdict with the fewest side effects, and breaks nothing that is declared.
 
-A verdict has one or several reasons: each side that denies, or each rule that allows. Every reason gets at
-most MOST options, each of which is simulated. One option of every reason, taken together, is a suggestion
-once it has been simulated too.
+A verdict has one or several reasons: each side that denies, or each rule that allows. For each reason at most
+MOST options are simulated. One option for each reason makes a suggestion, if simulating them together gives
+the other verdict.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Advisor:
         return expected.verdict(flow.source, flow.destination, flow.port, flow.protocol)
 
     def suggest(self, flow: Flow, sides: Sequence[SideView]) -> Suggestion | None:
-        """The best change that turns the verdict of a flow, whose sides are given; None if there is none."""
+        """The best change that turns the verdict of a flow, whose sides are given; None without one."""
         self._compare(flow)
         key = self.guards[0].cells.alike(flow)
         if key not in self._known:
@@ -143,7 +143,7 @@ class Advisor:
         return Suggestion(wanted, edits, self.guards[0].listed(best.effects, flow), tuple(resolves))
 
     def _best(self, parts: Sequence[Sequence[Option]], flow: Flow, wanted: Verdict) -> list[Tried]:
-        """One option for each part with the fewest side effects together; [] if there is none."""
+        """One option for each part with the fewest side effects together; [] without one."""
         alone = wanted if len(parts) == 1 else None
         ranked = [self._ranked(options, flow, alone) for options in parts]
         if not ranked or not all(ranked):

@@ -203,7 +203,7 @@ class Closer(OptionMaker):
         return exact_rules(iter(pairs))
 
     def _isolate(self) -> Iterator[Option]:
-        """A policy for an end that none applies to; with a declaration it allows what that needs."""
+        """A policy for an end to which no policy applies; it allows what is declared, if anything is."""
         pod = self.subject.pod
         if pod is None:
             return

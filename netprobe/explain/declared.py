@@ -1,4 +1,4 @@
-"""What is declared, as far as the effects of a change need it."""
+"""What is declared, in the form in which the effects of a change are checked against it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ListedFlows:
 
 
 class Expected:
-    """A declaration on the pods of a cluster: what is declared of a Service holds for its backends."""
+    """A declaration on the pods of a cluster: what is declared for a Service applies to its backends."""
 
     def __init__(self, declared: Declares, simulator: Simulator) -> None:
         self._declared, self._simulator = declared, simulator
@@ -66,12 +66,12 @@ class Expected:
 
     @property
     def columns(self) -> Iterable[tuple[End, int, Protocol]]:
-        """Destinations on ports of which something is declared."""
+        """Destinations, each with a port, for which something is declared."""
         return (*self._declared.columns, *self._behind)
 
     @property
     def outside(self) -> Collection[External]:
-        """The addresses outside that something is declared of."""
+        """The addresses outside for which something is declared."""
         return self._declared.outside
 
     def verdict(self, source: End, destination: End, port: int, protocol: Protocol) -> Verdict | None:

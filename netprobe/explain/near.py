@@ -1,4 +1,4 @@
-"""Policies that almost apply: they would decide a flow, and do not select the end that they are about."""
+"""Policies that almost apply: they would decide a flow if they selected its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from netprobe.model.verdict import Verdict
 from netprobe.policies.kinds import BY_KEY
 
 MOST = 5
-"""Policies that are named for one side."""
+"""How many policies are named for one side."""
 _ALLOWS, _CLOSES = "would allow it", "would close it"
 _TURNS = {_ALLOWS, _CLOSES}
 _TYPES = {"policyTypes", "types"}

@@ -162,7 +162,7 @@ def _of_block(simulator: Simulator, entry: IPBlock, peer: Endpoint, family: Fami
 def of_port(entry: Port, flow: Flow, destination: Endpoint, services: Iterable[Service]) -> Obstacle | None:
     """Why an entry of `ports` does not match the port of the flow; None if it matches.
 
-    `services` are those of the destination's namespace: people write their ports where a pod's is needed.
+    `services` are those of the destination's namespace, whose ports are often written instead of the pod's.
     """
     declared = destination.pod.ports if destination.pod else ()
     if opens(entry, flow.port, flow.protocol, declared):

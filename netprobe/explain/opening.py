@@ -46,7 +46,7 @@ class Opener(OptionMaker):
     """Makes the options for a side that denies."""
 
     def options(self, near: NearMisses) -> list[Option]:
-        """At most MOST, the likeliest first; the one that adds a rule for this very flow is among them."""
+        """At most MOST, the likeliest first, and always the one that adds a rule for exactly this flow."""
         tier = self.side.deciding
         if tier is None or tier.outcome is not Action.DENY:
             return []
@@ -158,7 +158,7 @@ class Opener(OptionMaker):
                 yield from self._label_pod(self.peer.pod, obstacle.labels)
 
     def _select_pod(self, policy: Policy, keys: tuple[str | int, ...], pod: Pod) -> Iterator[Option]:
-        """A podSelector that selects nothing, for a value written almost like the pod's, gets that value."""
+        """Correct a podSelector that selects nothing because a value is misspelt: write the pod's value."""
         path = (*keys, "matchLabels")
         labels = value_at(self.world.object(policy), path)
         if not isinstance(labels, Mapping) or any(
@@ -177,7 +177,7 @@ class Opener(OptionMaker):
         yield Option(Cost.NAME, (self.edit(policy, f"spec.{where}", text, *operations),))
 
     def _label_pod(self, pod: Pod, labels: tuple[tuple[str, str], ...]) -> Iterator[Option]:
-        """Not if a Service of the namespace would take the pod for one of its own."""
+        """Labels for a pod, unless a Service of the namespace would then select it too."""
         after = {**pod.labels, **dict(labels)}.items()
         for service in self.world.cluster.services.values():
             wanted = (service.selector or {}).items()
@@ -191,7 +191,7 @@ class Opener(OptionMaker):
         yield Option(Cost.LABEL, (SuggestedEdit(target, "metadata.labels", text, change),))
 
     def _name_namespace(self, view: PolicyView, item: Item, obstacle: Obstacle) -> Iterator[Option]:
-        """The label that always holds the name of a namespace, for one that no namespace has."""
+        """Select by the label that every namespace has, instead of one that no namespace has."""
         missing = {ObstacleKind.NAMESPACE_LABEL_MISSING, ObstacleKind.NAMESPACE_LABEL_DIFFERENT}
         if obstacle.kind not in missing or self.peer.pod is None or item.index is None:
             return
@@ -235,7 +235,7 @@ class Opener(OptionMaker):
             yield from self.insert(self.policy_of(view), None, self._action)
 
     def _reorder(self, tier: TierView, view: PolicyView, rule: RuleView) -> Iterator[Option]:
-        """A later rule of the tier allows the flow: it, or its policy, comes before the one that denies."""
+        """A later rule of the tier allows the flow: move it, or its policy, before the one that denies."""
         later = [
             (other, each)
             for other in tier.policies

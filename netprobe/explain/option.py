@@ -43,10 +43,10 @@ from netprobe.simulate import Simulator
 from netprobe.simulate.endpoint import Endpoint
 
 MOST = 5
-"""Options that are simulated for one reason."""
+"""How many options are simulated for each reason."""
 
 Cost = IntEnum("Cost", "MISSING_TYPE MERGED NAME LABEL REMOVED PORT PEER ORDER RULE NARROWED POLICY")
-"""What people forget or mistake most often comes first; what adds most text comes last."""
+"""The most common mistakes come first; what adds the most text comes last."""
 
 ISOLATING = 100
 """Cost of a policy for pods that none applies to, without a declaration that says what they need."""
@@ -67,7 +67,7 @@ class Option:
 
 
 class OptionMaker:
-    """What the options for one side of one flow have in common. `toward` is "from" or "to"."""
+    """Common base of what makes the options for one side of one flow. `toward` is "from" or "to"."""
 
     def __init__(self, world: World, simulator: Simulator, flow_side: FlowSide, side: SideView) -> None:
         self.world, self.flow_side, self.side = world, flow_side, side
@@ -236,7 +236,7 @@ def _item(rule: Mapping[str, Any] | None, lists: set[str]) -> tuple[str, Any] | 
 
 
 def own_labels(labels: Labels) -> Selector:
-    """A selector by the labels of a pod that people set; without any, by those that stay the same."""
+    """A selector by those labels of a pod that its author set; without any, by labels that do not change."""
     known = {k: v for k, v in labels.items() if k not in ROLLOUT_LABELS and not v.startswith(CHOSEN_LATER)}
     written = {key: value for key, value in known.items() if key not in CONTROLLER_LABELS}
     return Selector.of(written or known)
@@ -245,7 +245,7 @@ def own_labels(labels: Labels) -> Selector:
 def exact_peer(
     end: Endpoint, family: Family | None, namespace: str, kind: str = NETWORK_POLICY
 ) -> Peer | None:
-    """A peer for one end in a policy of a namespace: by labels for a pod, by address for all else."""
+    """A peer for one end in a policy of a namespace: by labels for a pod, otherwise by address."""
     if end.pod is None:
         address = end.address(family)
         if address is None:

@@ -39,7 +39,7 @@ def answer(flow: Flow, verdict: Verdict, sides: tuple[SideView, ...], reason: st
 
 
 def qualified(text: str, unsimulated: Sequence[Unsimulated]) -> str:
-    """An answer with the objects that may decide the flow too, as far as they are not simulated."""
+    """An answer, with the objects that are not simulated and may decide the flow too."""
     if not unsimulated:
         return text
     names = listed(f"{each.ref.kind} {each.ref}" for each in unsimulated)
@@ -72,7 +72,7 @@ def lines(explanation: Explanation, depth: int = 0) -> Iterator[str]:
 
 
 def near_misses(explanation: Explanation) -> Iterator[NearMiss]:
-    """The policies that almost apply, on any side of any part; each once."""
+    """The policies that almost apply, on any side of any part, without repetitions."""
     found = {miss for side in explanation.sides for miss in side.near}
     yield from sorted(found, key=lambda miss: str(miss.policy))
     for part in explanation.parts:

@@ -102,7 +102,7 @@ class _Crowds:
         numbers: dict[Hashable, int] = {}
         of: dict[PodRef, int] = {}
         for ref, pod in self.read.cluster.pods.items():
-            # A pod on its node's network, or whose address the declaration names as a host, is alone.
+            # Pods on their node's network are crowds by themselves, and pods whose address is declared too.
             alone = ref if pod.host_network or not addresses.isdisjoint(pod.addresses) else None
             key = (ref.namespace, pod.ports, self.read.families(ref), alone, shown(pod))
             of[ref] = numbers.setdefault(key, len(numbers))

@@ -102,7 +102,7 @@ class _Proof:
             yield from self._far(source, (passes | deny.get(source, 0)) & ~targets_met, passes, port)
 
     def _far(self, source: int, targets: int, passes: int, port: PortNumber) -> Iterator[Failure]:
-        """For each target one pair of different ends that are not a pod and its own node, if there is one."""
+        """For each target, one pair of different ends that are not a pod and its own node, if one exists."""
         for target in unpack(targets):
             near = set(self._near.get((source, target), ()))
             ones, others = self._groups[source].members, self._groups[target].members

@@ -16,7 +16,7 @@ from netprobe.simulate.service import backends, selected
 
 
 class DemandReader:
-    """Reads columns as demands. Services stand for their backends, addresses of pods for the pods."""
+    """Reads columns as demands. A Service means its backends, and an address of a pod means the pod."""
 
     def __init__(self, declared: Declared, cluster: Cluster) -> None:
         self.declared, self.cluster = declared, cluster
@@ -45,7 +45,7 @@ class DemandReader:
             self.demands[port].setdefault(place, TargetDemand()).add(part)
 
     def _others(self, sources: int, crowd: int) -> int:
-        """Without the pod itself, if it is alone in its crowd; its address, named as a host, is kept."""
+        """Without the pod itself, if its crowd has no other pod; its address, if it is a host, stays."""
         return self.space.real(sources & ~(1 << crowd) if self.space.is_alone(crowd) else sources)
 
     def _itself(self, column: DeclaredColumn, sources: int, row: int | None, verdict: Verdict) -> None:

@@ -81,7 +81,7 @@ def peer_within(  # noqa: PLR0911 (one return a kind)
 ) -> bool:
     """Whether `other` matches everyone that `peer` matches, in policies of one namespace.
 
-    `labels`: those of namespaces, as far as they are known.
+    `labels`: the known labels of namespaces.
     """
     match peer, other:
         case _, AnyPeer():
@@ -133,7 +133,7 @@ def _blocks(peer: Peer) -> tuple[Network, ...]:
 
 
 def ports_meet(ports: Iterable[Port], others: Iterable[Port]) -> bool:
-    """Whether some entry of each may match the same port. A name may stand for any number."""
+    """Whether some entry of each may match the same port. A name may be any number."""
     return any(_port_meets(port, other) for port in ports for other in others)
 
 

@@ -1,7 +1,7 @@
 """What decides the flows of groups of pods, tier by tier, with the rule that does it.
 
-`simulate.rows` adds up what all rules decide; here the rules stay apart, for one group and one direction. A
-group stands for all that the same policies select.
+`simulate.rows` adds up what all rules decide; here each rule is kept separate, for one group and one
+direction. All groups that the same policies select get the same answer, so one of them is enough.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """Groups that the same policies apply to in one direction; the first one stands for all."""
+    """Groups that the same policies apply to in one direction. Only the first one is examined."""
 
     direction: Direction
     combination: Combination

@@ -34,7 +34,7 @@ class Patch:
 class Apply:
     """Create an object, or replace the one of that kind and name.
 
-    `beside` is the place of an object in a file that may hold this one too; None if there is none.
+    `beside` is an object in whose file this one may be written; None without such a file.
     """
 
     object: Mapping[str, Any]

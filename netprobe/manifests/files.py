@@ -121,7 +121,7 @@ class Found:
 
 
 def find(paths: Iterable[str | os.PathLike[str]]) -> Found:
-    """The files behind `paths`, each once; folders are searched recursively, in the order of names.
+    """The files behind `paths`, without repetitions; folders are searched recursively, in the order of names.
 
     In folders only *.yaml, *.yml and *.json count, without hidden files and kustomization.yaml.
     """

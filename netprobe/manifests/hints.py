@@ -1,7 +1,7 @@
 """What the author of a refused field probably meant, as a sentence to add to the server's message.
 
-The server's messages say what is wrong; people look for what to write instead. Three tables answer: for known
-fields at the wrong level, for values of the wrong type, and for text that a field does not take.
+The server's messages say what is wrong; a hint says what to write instead. There are three tables: for known
+fields at the wrong level, for values of the wrong type, and for text that a field does not accept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def hint_for(error: FieldError, obj: Mapping[str, Any], origin: Origin) -> str:
 
 
 def _value(obj: Any, path: str) -> Any:
-    """The value at a path; None if there is none. A label is a key with dots."""
+    """The value at a path; None if nothing is there. A label is a key with dots."""
     if not path:
         return obj
     if isinstance(obj, Mapping) and path in obj:

@@ -77,7 +77,7 @@ def relevance(api_version: str, kind: str) -> tuple[Relevance, str]:
 
 
 def may_matter(api_version: object, kind: object) -> bool:
-    """Whether an object of which one of the two is known may be one that matters."""
+    """Whether an object may matter of which only the apiVersion, or only the kind, is known."""
     if isinstance(kind, str):
         return kind in _CURRENT or any(each.kind == kind for each in SIMULATED)
     group = _split(str(api_version))[0]

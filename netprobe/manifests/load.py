@@ -86,7 +86,7 @@ def from_objects(objects: Iterable[Mapping[str, Any]], unreadable: Iterable[str]
 
 
 def without_kinds(cluster: Cluster, unreadable: tuple[str, ...]) -> Cluster:
-    """The cluster as far as it is known, if objects of some kinds could not be listed."""
+    """The cluster, marked as incomplete if objects of some kinds could not be listed."""
     if not unreadable:
         return cluster
     refs = (PolicyRef("", MAY_NOT_LIST, kind) for kind in unreadable if BY_KEY[kind].decides)

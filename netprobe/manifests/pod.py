@@ -1,4 +1,4 @@
-"""Pods and nodes, as far as the network sees them: name, labels, addresses, ports, account and readiness.
+"""Pods and nodes as the network sees them: name, labels, addresses, ports, account and readiness.
 
 The rest of an object is not read and not checked.
 """

@@ -1,8 +1,8 @@
 """Files to documents: which objects matter, with the place of everything that is wrong.
 
 Problems are collected, so that all of them can be reported at once. Nothing that matters is skipped silently.
-A file that the user names must be a manifest. A folder may contain anything: there, what is no Kubernetes
-object is skipped and counted, and a template is skipped with a warning.
+A file that the user names must be a manifest. A folder may contain anything: files that are not Kubernetes
+objects are skipped and counted, and templates are skipped with a warning.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _HAS_OBJECT = re.compile(
     r"""^(---\s+)?(- )?["']?(apiVersion|kind)["']?\s*:|^(---\s+)?\s*[\[{].*["']?apiVersion["']?\s*:""",
     re.MULTILINE,
 )
-"""What a text has that is a manifest with a mistake; YAML of other programs has not."""
+"""What a manifest with a mistake still contains, and YAML of other programs does not."""
 
 
 def read_documents(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Document]:
-    """Every object under `paths` that matters to the network, with Lists taken apart.
+    """Every object under `paths` that matters to the network; a List gives its items.
 
     Paths are files, folders and "-". Raises InputError with all problems after the last good document; a
     template is one.

@@ -1,4 +1,4 @@
-"""Services, as far as they move a flow to another address or port, and endpoints that are written by hand.
+"""Services, which move a flow to another address or port, and endpoints that are written by hand.
 
 EndpointSlices and Endpoints say where a Service without a selector leads, such as `default/kubernetes`. An
 endpoint belongs to the port of the Service that has the same name, as for kube-proxy. FQDN slices and
@@ -65,7 +65,7 @@ def _port(decoder: Decoder, value: Any, path: str) -> ServicePort | None:
 
 
 def read_endpoints(decoder: Decoder, obj: Mapping[str, Any]) -> tuple[str, list[ManualEndpoint]]:
-    """The name of the Service, "" if there is none, and its endpoints; errors are collected in `decoder`."""
+    """The name of the Service ("" without one) and its endpoints; errors are collected in `decoder`."""
     metadata = decoder.mapping(obj.get("metadata"), "metadata")
     if obj.get("kind") == "Endpoints":
         name, groups = decoder.string(metadata, "name", "metadata"), _of_subsets(decoder, obj)

@@ -67,7 +67,7 @@ class SideEffects:
 class Suggestion:
     """Edits that change the verdict of a flow to `verdict`.
 
-    They have been simulated: no declared flow is turned away from its declaration. `effects` are on the other
+    They have been simulated, and contradict no declared flow. `effects` are on the other
     flows. `resolves`: the flows that become as declared, as ends, port and protocol.
     """
 
@@ -107,7 +107,7 @@ def _position(path: str) -> list[tuple[int, str]]:
 
 
 def fix_document(suggestion: Suggestion | None) -> dict[str, Any] | None:
-    """The suggestion as `fix` in every JSON document; null if there is none."""
+    """The suggestion as `fix` in every JSON document; null without one."""
     if suggestion is None:
         return None
     return fix_fields(suggestion.text, suggestion.changes, suggestion.effects)
@@ -116,7 +116,7 @@ def fix_document(suggestion: Suggestion | None) -> dict[str, Any] | None:
 def fix_fields(
     summary: str, changes: Iterable[ObjectChange], effects: SideEffects = SideEffects()
 ) -> dict[str, Any]:
-    """The same for changes that no flow has asked for."""
+    """The same for changes that are not for one flow."""
     return {
         "summary": summary,
         "changes": [change_document(change) for change in changes],

@@ -188,7 +188,7 @@ def _append(text: str, node: yaml.CollectionNode, written: str, bullet: str) -> 
 
 
 def _remove(text: str, node: yaml.CollectionNode, name: str) -> TextEdit:
-    """Remove an item or a key; an item that is alone leaves an empty list behind."""
+    """Remove an item or a key; removing the only item leaves an empty list."""
     entries = _entries(node)
     index = next(n for n, (key, _, _) in enumerate(entries) if key == name)
     if len(entries) == 1:

@@ -65,7 +65,7 @@ _ENDED = ("Complete", "Failed")
 
 
 class Owner(NamedTuple):
-    """Whatever controls a pod or a workload."""
+    """The controller of a pod or a workload."""
 
     namespace: str
     kind: str
@@ -230,7 +230,7 @@ def _chain(owner: Owner | None, labels: Labels, workloads: Mapping[Owner, Worklo
 
 
 def undecided(cluster: Cluster) -> Iterator[str]:
-    """A sentence for each policy about pods of which manifests do not tell whether it selects them."""
+    """A sentence for each policy whose selection depends on labels that manifests do not show."""
     pods = [
         pod
         for pod in cluster.pods.values()

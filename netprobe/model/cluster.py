@@ -1,4 +1,4 @@
-"""A cluster at one moment, as far as the network and its policies are concerned."""
+"""A cluster at one moment: everything that matters to the network and its policies."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ CLUSTER_NETWORK_POLICY = "ClusterNetworkPolicy"
 ADMIN_NETWORK_POLICY = "AdminNetworkPolicy"
 BASELINE_ADMIN_NETWORK_POLICY = "BaselineAdminNetworkPolicy"
 PRIORITY_KINDS = frozenset((CLUSTER_NETWORK_POLICY, ADMIN_NETWORK_POLICY))
-"""The kinds of which any policy may come first among those of one priority."""
+"""The kinds whose policies of one priority have no defined order."""
 
 CALICO_GLOBAL_POLICY = "GlobalNetworkPolicy"
 CALICO_POLICY = "NetworkPolicy.projectcalico.org"
@@ -196,14 +196,14 @@ class NodePeer:
 
 @dataclass(frozen=True, slots=True)
 class DomainPeer:
-    """Addresses outside the cluster that have one of these names; `*.` in front stands for any prefix."""
+    """Addresses outside the cluster that have one of these names; `*.` in front means any prefix."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownPeer:
-    """A peer that sets only a field that netprobe does not know, by name if there is one.
+    """A peer that sets only a field that netprobe does not know, by its name if it is known.
 
     A rule with such a peer fails closed: it does not exist if it allows, and denies everything if it denies
     or passes (network-policy-api, ClusterNetworkPolicyIngressPeer).
@@ -258,7 +258,7 @@ class PortRange:
 class NamedPort:
     """A port by name, looked up on the destination pod; the protocol must match too, None matches any.
 
-    If the destination is a PodPeer with sets, the pod itself must match: a network set around it does not do.
+    If the destination is a PodPeer with sets, the pod itself must match: a set around it is not enough.
     """
 
     name: str
@@ -381,7 +381,7 @@ class StagedAction(FastEnum):
 class Staged:
     """A policy that is shown and never enforced.
 
-    `policy` is what would be in force, with the name and kind of the enforced policy that it stands for;
+    `policy` is what would be in force, with the name and kind of the enforced policy that it would be;
     `kind` is that of the staged object.
     """
 

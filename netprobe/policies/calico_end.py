@@ -37,7 +37,7 @@ _FORM = re.compile(r"([0-9A-Fa-f:.]+)(?:/([0-9]{1,3}))?")
 
 
 def parse_net(text: str) -> tuple[Network, bool] | None:
-    """A network and whether its host bits are zero; None if it is none. An address alone is one of its own.
+    """A network and whether its host bits are zero; None if the text is not one. An address is a network.
 
     As Go reads it (libcalico-go/lib/net, ParseCIDROrIP): no leading zeros in addresses, no netmasks.
     """

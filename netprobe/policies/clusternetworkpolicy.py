@@ -58,7 +58,7 @@ _PROTOCOLS = {protocol.value.lower(): protocol for protocol in Protocol}
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One of the kinds. `tier` None: an object names its tier; `version` is the one that is written."""
+    """One of the kinds. `tier` None: objects name their tier. `version` is the one that is written."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""Structural schemas of CustomResourceDefinitions, as far as policy kinds use them, and what they refuse.
+"""Structural schemas of CustomResourceDefinitions, and what they refuse. Only what policy kinds use.
 
 A schema is data; `check` collects everything that a server with that definition refuses (seen on Kubernetes
 1.33 with the definitions of network-policy-api). A field that is null is dropped, unless it has a default; an

@@ -22,7 +22,7 @@ Record: TypeAlias = Policy | Staged | Tier | NetworkSet | Unsimulated
 class Read(Protocol):
     """Reads an API object; None if `decoder` has collected any error.
 
-    A decoder that is not strict stands for an object that a server has accepted. None without an error then
+    If the decoder is not strict, a server has accepted the object. None without an error then
     means that the enforcer ignores the object; `decoder.warnings` says why.
     """
 
@@ -95,7 +95,7 @@ class PolicyKind:
         return found
 
     def policy(self, obj: Mapping[str, Any]) -> Policy:
-        """The policy of an object that an API server has accepted; ValueError if there is none."""
+        """The policy of an object that an API server has accepted; ValueError if it is not a policy."""
         found = self.record(obj)
         if isinstance(found, Policy):
             return found

@@ -61,7 +61,7 @@ def with_records(cluster: Cluster, records: Iterable[Record]) -> Cluster:
 
 
 def without(cluster: Cluster, ref: PolicyRef) -> Cluster | None:
-    """The cluster without one record; None if there is none of that identity."""
+    """The cluster without one record; None if it has no such record."""
     found = replace(
         cluster,
         policies=tuple(one for one in cluster.policies if ref_of(one) != ref),

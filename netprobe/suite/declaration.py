@@ -3,7 +3,7 @@
 A later row overrides an earlier one. A row that matches no flow, or that later rows override completely, is
 an error: a typo must not produce a green run.
 
-Rows are checked without listing flows, of which a thousand pods have a million: each end is a bit, the
+Rows are checked without listing flows, since a thousand pods have a million: each end is a bit, the
 sources of a row are one integer, and for each destination and port there is the list of rows that name it.
 """
 
@@ -115,7 +115,7 @@ class Declaration:
     def matrix(self) -> Matrix[Verdict]:
         """The declared verdicts.
 
-        First the flows of the default, if there is one: every ordered pair of different pods, and of a pod
+        First the flows of the default, if it is given: every ordered pair of different pods, and of a pod
         and an external host, on each port that the destination declares. Then those that only rows name, in
         the order of the rows. A flow has the only family that its ends have in common, and none if they have
         both, or no address is known. Only a row that names a pod exactly at both ends declares the flow of
@@ -170,7 +170,7 @@ class Declaration:
 
     @property
     def outside(self) -> tuple[External, ...]:
-        """The addresses outside that rows or the default are about."""
+        """The addresses outside that rows name or the default includes."""
         named = (end for end in self._index if isinstance(end, External))
         return tuple(dict.fromkeys((*self.expectation.externals, *named)))
 

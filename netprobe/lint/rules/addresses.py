@@ -133,7 +133,7 @@ def host_bits(view: View) -> Iterator[Finding]:
     """A CIDR with bits set behind its prefix: it means the whole network.
 
     The API server accepts `192.0.2.7/24` and means 192.0.2.0/24; 10.0.0.0/0 is every address. Some tools
-    refuse such a block or take it for one host. The author's intent is unclear, so write the network as it
+    refuse such a block or read it as one host. The author's intent is unclear, so write the network as it
     is, or /32 (IPv6: /128) for the one address.
 
     Example:

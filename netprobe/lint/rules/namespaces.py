@@ -70,7 +70,7 @@ def namespace_by_name(view: View) -> Iterator[Finding]:
 
 
 def misnamed(view: View, selector: Selector) -> str | None:
-    """The key that is used instead of `kubernetes.io/metadata.name`; None if there is none."""
+    """The key that is wrongly used instead of `kubernetes.io/metadata.name`; None if no key is."""
     for key in WRONG_KEYS:
         name = only(selector, key) if key in keys(selector) else None
         if name is None:

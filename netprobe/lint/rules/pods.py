@@ -220,9 +220,9 @@ def unmatched_pods(view: View) -> Iterator[Finding]:
     for located in view.rules:
         if not _at_home(view, located.policy):
             continue
-        torn = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
+        split = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
         for index, peer in enumerate(located.rule.peers):
-            if not isinstance(peer, PodPeer) or _not_checked(peer.pods) or index in torn:
+            if not isinstance(peer, PodPeer) or _not_checked(peer.pods) or index in split:
                 continue
             homes = _homes_of_peer(view, located, peer)
             if not homes or not view.matches_nobody(located.policy, peer) or elsewhere(view, located, index):

@@ -56,9 +56,9 @@ def redundant_item(view: View) -> Iterator[Finding]:
 
 def _covered_peers(view: View, located: LocatedRule) -> Iterator[Finding]:
     own = located.policy.ref.namespace
-    torn = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
+    split = {index for pair in pairs(view, located) for index in (pair.first, pair.first + 1)}
     for index, other, same in _covered(located.rule.peers, lambda a, b: peer_within(a, b, own)):
-        if not {index, other} <= torn:
+        if not {index, other} <= split:
             where = located.pointer(located.list_name, index)
             yield _repeated(located.policy, located.peer_path(index), located.peer_path(other), same, where)
 

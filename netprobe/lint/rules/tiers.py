@@ -93,7 +93,7 @@ def cuts_off_dns(view: View) -> Iterator[Finding]:
 
 
 def _with_resolvers(view: View) -> tuple[Cluster, _Target]:
-    """The cluster, with a pod that stands for DNS if it has none."""
+    """The cluster; if it has no DNS pods, with a made-up one."""
     cluster, pods = view.all_kinds, tuple(sorted(Resolvers(view).pods))
     if not pods:
         name = STAND_IN.ref.namespace
