@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from netprobe.cli import options, streams
 from netprobe.cli.command import invocation
 from netprobe.cli.flags import ViewFlags
-from netprobe.report import FORMATS, Style
+from netprobe.errors import NetprobeError
+from netprobe.report import FORMATS, Style, save
 from netprobe.report.style import Detail
 from netprobe.report.write import Render
-from netprobe.report.write import write as write_report
 from netprobe.run.record import Report
 
 
@@ -26,18 +27,40 @@ def emit(report: Report, out: options.OutputFlags, view: ViewFlags = ViewFlags()
 
 
 def write(render: Render, out: options.OutputFlags, detail: Detail = Detail.AUTO) -> None:
-    """Write a record to standard output and to files. NetprobeError if a file cannot be written.
+    """Write a record to files and to standard output. It is no error if the reader of that has gone away.
 
-    It is no error if the reader of standard output has gone away.
+    Files come first, so that they are complete even then. With the format `github`, the Markdown form is
+    appended to the file that $GITHUB_STEP_SUMMARY names. NetprobeError if a file cannot be written;
+    everything else is written before it is raised.
     """
-    files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
     style = replace(Style.of(sys.stdout, os.environ, invocation().color), detail=detail)
-    shown = None if out.output_file else out.output
+    for_files = Style(root=style.root, detail=detail)
+    failures: list[NetprobeError] = []
+    shown = [] if out.output_file else [out.output]
+    files = [*out.reports, *([(out.output, out.output_file)] if out.output_file else [])]
+    for format_, path in files:
+        if path is None:
+            shown.append(format_)
+            continue
+        try:
+            save(path, render(format_, for_files))
+        except NetprobeError as error:
+            failures.append(error)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and "github" in {*shown, *(format_ for format_, _ in files)}:
+        try:
+            with Path(summary).open("a", encoding="utf-8") as page:
+                page.writelines(render("markdown", for_files))
+        except OSError as error:
+            failures.append(NetprobeError(f"cannot write $GITHUB_STEP_SUMMARY: {error.strerror}"))
     try:
-        write_report(render, shown, files, sys.stdout, os.environ, style=style)
+        for format_ in shown:
+            sys.stdout.writelines(render(format_, style))
     except BrokenPipeError:
         streams.silence()
     streams.flush()
+    if failures:
+        raise failures[0]
 
 
 def write_either(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg"}
 SUFFIXES |= {".html": "html", ".htm": "html"}
-
-
-def detail_option(on: str, off: str, text: str) -> Any:
-    """A switch for the amount of detail; if it is not given, the size of the graph decides."""
-    return options.option(f"--{on}/--{off}", default=None, help=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +49,20 @@ class GraphFlags(options.Flags):
     step: int = options.option(
         "--step N", "Draw the state after the first N steps of the suite.", type=click.IntRange(0), default=0
     )
-    group: bool | None = detail_option(
-        "group",
-        "no-group",
+    group: bool | None = options.option(  # for these three, by default the size of the graph decides
+        "--group/--no-group",
         "Draw pods of different workloads that behave alike as one box. Default: above 30 boxes.",
+        default=None,
     )
-    bundle: bool | None = detail_option(
-        "bundle",
-        "no-bundle",
+    bundle: bool | None = options.option(
+        "--bundle/--no-bundle",
         "Draw one arrow for all pods of a namespace if they have the same. Default: above 40 arrows.",
+        default=None,
     )
-    by_namespace: bool | None = detail_option(
-        "by-namespace", "by-pod", "Draw one box for each namespace. Default: above 400 boxes."
+    by_namespace: bool | None = options.option(
+        "--by-namespace/--by-pod",
+        "Draw one box for each namespace. Default: above 400 boxes.",
+        default=None,
     )
     profile: str = options.profile()
     out: options.OutputFlags = options.output(

@@ -222,14 +222,13 @@ def output(
     *,
     help: str = "Output format.",  # noqa: A002 (click's word)
     reports: bool = True,
-    default: str | None = None,
     path_option: str = "--output-file",
 ) -> Any:
     """-o FORMAT, --output-file PATH and --report FORMAT=PATH, as an OutputFlags.
 
     The first of the `known` formats is the default.
     """
-    output = option("-o, --output", help, type=Format(known, path_option), default=default or known[0])
+    output = option("-o, --output", help, type=Format(known, path_option), default=known[0])
     report = repeatable(
         "--report FORMAT=PATH",
         "Also write a report in this format to a file (- for standard output).",

@@ -1,4 +1,4 @@
-"""What the values of options are: ports, durations, pods, addresses, files to write, and so on."""
+"""Types of option values: ports, durations, policies, addresses, files to write, and so on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
-from netprobe.model.flow import External, PodRef, Protocol
+from netprobe.model.flow import External, Protocol
 from netprobe.model.policy import Action, PolicyRef, Tier, tier_name
 from netprobe.policies import names
 
@@ -151,7 +151,6 @@ PORT: Final = Parameter("port", port)
 TIER: Final = Parameter("tier", tier)
 PORT_NUMBER: Final = Parameter("port", port_number)
 DURATION: Final = Parameter("duration", duration)
-POD: Final = Parameter("pod", PodRef.parse)
 POLICY: Final = Parameter("policy", policy)
 EXTERNAL: Final = Parameter("address", external)
 OUTPUT_FILE: Final = Parameter("PATH", output_file)

@@ -1,4 +1,4 @@
-"""What is being done, on standard error.
+"""Progress on standard error.
 
 On a terminal one line is updated in place. Elsewhere, as in the log of a pipeline, a line with the elapsed
 seconds is added from time to time: a program without output for minutes seems to hang. A command that ends

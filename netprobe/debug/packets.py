@@ -1,4 +1,4 @@
-"""What is sent: from the source's shadow and from policy-free pods, each with what the policies say of it.
+"""What is sent: from the source's shadow and from policy-free pods, each with what the policies say about it.
 
 Rounds are repeated for some seconds while the network does other than the policies say: an enforcement that
 lags ends by itself. Nothing is judged here.

@@ -19,6 +19,20 @@ from netprobe.report.write import Formats
 
 MOST_FLOWS = 10
 """Flows that are listed with one change."""
+HISTORY_FORMATS: Formats[RunsOverTime] = Formats(
+    {
+        "table": "netprobe.history.formats:table",
+        "json": "netprobe.history.formats:as_json",
+        "html": "netprobe.history.formats:html",
+    }
+)
+HEADS = {
+    FlowStatus.AS_EXPECTED: "as expected",
+    FlowStatus.MISMATCH: "mismatch",
+    FlowStatus.UNKNOWN: "unknown",
+    FlowStatus.UNDEFINED: "undefined",
+    FlowStatus.SKIPPED: "skipped",
+}
 
 
 def diff_lines(found: ReportDiff, before: SuiteRun, after: SuiteRun, style: Style) -> Iterator[str]:
@@ -135,22 +149,6 @@ def run_document(run: SuiteRun) -> dict[str, Any]:
         "converged_s": run.converged_s,
         "summary": dict(run.counts),
     }
-
-
-HISTORY_FORMATS: Formats[RunsOverTime] = Formats(
-    {
-        "table": "netprobe.history.formats:table",
-        "json": "netprobe.history.formats:as_json",
-        "html": "netprobe.history.formats:html",
-    }
-)
-HEADS = {
-    FlowStatus.AS_EXPECTED: "as expected",
-    FlowStatus.MISMATCH: "mismatch",
-    FlowStatus.UNKNOWN: "unknown",
-    FlowStatus.UNDEFINED: "undefined",
-    FlowStatus.SKIPPED: "skipped",
-}
 
 
 def trend_of(runs: Sequence[SuiteRun]) -> Trend:

@@ -27,6 +27,9 @@ from netprobe.simulate import EndGroup, Evaluation, Profile, Table, evaluate_bot
 from netprobe.simulate.bits import pack, transposed, unpack
 from netprobe.simulate.compared import PortNumber, Ports, outside
 
+Columns: TypeAlias = Mapping[int, int]
+"""For each destination the sources whose flows to it change, as bits. Groups by their indexes."""
+
 
 class FlowChange(Enum):
     """What a revision does to a flow."""
@@ -34,10 +37,6 @@ class FlowChange(Enum):
     OPENS = "opens"
     CLOSES = "closes"
     REASON = "reason"  # the verdict stays, and other policies decide it
-
-
-Columns: TypeAlias = Mapping[int, int]
-"""For each destination the sources whose flows to it change, as bits. Groups by their indexes."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Policies and rules that could be removed without any effect, if a revision touches them.
 
 Removing them changes no verdict of any pod or address, on any port: other policies or rules do what they do.
-What matches nothing at present is never among them; its pods may come later, as those that a DNS policy is
-about are often not in the input. Only NetworkPolicies are judged: in other kinds the order of rules matters.
+What matches nothing at present is never among them: its pods may come later, or are not in the input, as is
+often the case with DNS. Only NetworkPolicies are judged: in other kinds the order of rules matters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Records to text: what a command found, for terminals, programs, browsers and pull requests.
 
-`FORMATS.render(report, format)` yields the text of a report in pieces. `write` puts it where it belongs:
-standard output, files, the summary page of a GitHub workflow. Nothing here decides anything.
+`FORMATS.render(report, format)` yields the text of a report in pieces, and `save` writes a file. Nothing here
+decides anything.
 
 The formats of all kinds of records are below, each as "module:function".
 """

@@ -29,6 +29,15 @@ from netprobe.report.tables import aligned, markdown_table
 
 _COLOURS = {CaseStatus.FAILED: BOLD_BAD, CaseStatus.FLAKY: BOLD_UNSURE, CaseStatus.UNKNOWN: BOLD_UNSURE}
 MOST_LISTED = 20
+MOST_FOLDED = 30
+MOST_ANNOTATED = 10
+"""GitHub shows at most ten annotations of a kind, and cuts long ones."""
+FILES = {
+    "report.html": "html",
+    "report.json": "json",
+    "report.md": "markdown",
+    "junit_conformance.xml": "junit",
+}
 
 
 def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
@@ -83,11 +92,6 @@ def _listed(result: CaseResult, style: Style) -> Iterator[str]:
     yield from (f"    {plain(line)}\n" for line in text.evidence(result))
 
 
-MOST_FOLDED = 30
-MOST_ANNOTATED = 10
-"""GitHub shows at most ten annotations of a kind, and cuts long ones."""
-
-
 def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     results = found.results
     yield f"## {escape(text.title(found))}\n\n**{escape(text.closing(found))}**\n\n"
@@ -139,6 +143,12 @@ def _summary(result: CaseResult) -> str:
 
 
 def junit(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
+    """A test suite per feature, a test case per case.
+
+    A failure that is expected, or that the baseline had, is reported as skipped with that reason, so that it
+    does not fail a pipeline. So is a case that was not tried; an error in a suite of its own says that there
+    are such cases.
+    """
     suites = {
         feature: [
             JUnitCase(result.case.name, f"conformance.{feature}", _outcome(result), result.seconds)
@@ -194,14 +204,6 @@ def _kind(result: CaseResult) -> str:
             return "failure"
         case _:
             return "error"
-
-
-FILES = {
-    "report.html": "html",
-    "report.json": "json",
-    "report.md": "markdown",
-    "junit_conformance.xml": "junit",
-}
 
 
 def save_all(report: ConformanceReport, folder: Path) -> None:

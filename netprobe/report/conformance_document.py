@@ -20,6 +20,14 @@ from netprobe.model.objects import Object
 from netprobe.report.document import API_VERSION, flow_fields
 from netprobe.report.style import PLAIN, Style
 
+BUNDLE = "v0.3.0"
+CLUSTER_NETWORK_POLICY = "ClusterNetworkPolicy"
+EXPERIMENTAL = {"cnp-named-port": "ClusterNetworkPolicyNamedPorts"}
+"""Rules of the experimental channel, with the names of their features there."""
+PASSED = (CaseStatus.PASSED,)
+SKIPPED = (CaseStatus.SKIPPED, CaseStatus.UNTRIED)
+NOT_COUNTED = (CaseStatus.UNSCORED,)
+
 
 def as_json(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     yield json.dumps(document(found), indent=2, ensure_ascii=False) + "\n"
@@ -99,17 +107,12 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-BUNDLE = "v0.3.0"
-CLUSTER_NETWORK_POLICY = "ClusterNetworkPolicy"
-EXPERIMENTAL = {"cnp-named-port": "ClusterNetworkPolicyNamedPorts"}
-"""Rules of the experimental channel, with the names of their features there."""
-
-PASSED = (CaseStatus.PASSED,)
-SKIPPED = (CaseStatus.SKIPPED, CaseStatus.UNTRIED)
-NOT_COUNTED = (CaseStatus.UNSCORED,)
-
-
 def profiles(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
+    """The ConformanceReport of network-policy-api v0.3.0 (conformance/apis/v1alpha1).
+
+    The profile ClusterNetworkPolicy has the results of the cases of that feature; the profile NetworkPolicy
+    has the same shape and the other results. Fields that a cluster cannot answer are left empty.
+    """
     features = found.results.features()
     cluster = features.get(CLUSTER_NETWORK_POLICY, ())
     others = [

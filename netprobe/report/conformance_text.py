@@ -19,7 +19,6 @@ from netprobe.run.record import port_text
 MOST_FLOWS = 5  # flows of a case with their reasons; the matrix shows the rest
 MOST_POLICIES = 4
 MOST_FIXED = 3  # names of cases that pass although one entry expects them to fail
-COLUMNS = tuple(CaseStatus)
 SCORED = (CaseStatus.PASSED, CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN, CaseStatus.UNTRIED)
 """The cases that a pass rate counts: a case that was not tried has not passed."""
 NOTED = (CaseStatus.FAILED, CaseStatus.FLAKY, CaseStatus.UNKNOWN)
@@ -61,7 +60,7 @@ def title(found: ConformanceReport) -> str:
 
 def features(results: Results) -> tuple[list[str], list[list[str]]]:
     """A header, and a line per feature: the pass rate of scored cases, then the number of each status."""
-    used = [status for status in COLUMNS if results.counts[status]]
+    used = [status for status in CaseStatus if results.counts[status]]
     head = ["Feature", "", *(HEADS[status] for status in used)]
     lines = []
     for feature, some in results.features().items():
@@ -79,7 +78,7 @@ def closing(found: ConformanceReport) -> str:
     known = Counter(result.status for result in results.results if result.standing in KNOWN)
     counted = ", ".join(
         f"{counts[status]} {HEADS[status]}{f' ({known[status]} known)' if known[status] else ''}"
-        for status in COLUMNS
+        for status in CaseStatus
         if counts[status]
     )
     number = len(results.results)

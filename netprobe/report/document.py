@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,18 +85,14 @@ def as_yaml(report: Report, style: Style = PLAIN) -> Iterator[str]:
 
 def head(report: Report) -> dict[str, Any]:
     """The document without `flows` and `problems`."""
-    cluster, run = report.cluster, report.run
+    run = report.run
     document: dict[str, Any] = {
         "apiVersion": API_VERSION,
         "kind": "Report",
         "suite": _text(report.suite),
         "cluster": {
-            "kind": cluster.kind,
-            "context": _text(cluster.context),
-            "server_version": _text(cluster.server_version),
-            "cni": _text(cluster.cni),
-            "nodes": cluster.nodes,
-            "id": _text(cluster.id),
+            key: _text(value) if isinstance(value, str) else value
+            for key, value in asdict(report.cluster).items()
         },
         "run": {
             "id": run.id,
@@ -150,11 +147,7 @@ def _summary(report: Report) -> dict[str, Any]:
     verdict = FlowStatus.MISMATCH if report.enforcement else counts.verdict
     return {
         "flows": counts.flows,
-        "as_expected": counts.as_expected,
-        "mismatches": counts.mismatches,
-        "unknown": counts.unknown,
-        "undefined": counts.undefined,
-        "skipped": counts.skipped,
+        **asdict(counts),
         "verdict": verdict.value,
         "duration_s": _round(report.run.duration_s),
         "converged_s": _round(report.converged_s),

@@ -25,6 +25,7 @@ NOTES_SHOWN = 20
 
 _COLOURS = {Severity.ERROR: BAD, Severity.WARNING: UNSURE, Severity.NOTE: NOTE}
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def summary(linted: Linted) -> str:
@@ -150,10 +151,6 @@ def _case(finding: Finding, outcome: JUnitOutcome, style: Style) -> JUnitCase:
     return JUnitCase(name, f"netprobe.lint.{finding.rule}", outcome, at=at)
 
 
-SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
-SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-
-
 def sarif(linted: Linted, style: Style = PLAIN) -> Iterator[str]:
     """One run. Silenced findings are results with a suppression, so pages show them as accepted."""
     named = list(catalogue().values())
@@ -191,7 +188,7 @@ def _sarif_rule(rule: LintRule) -> dict[str, Any]:
         "fullDescription": {"text": f"{rule.title} {rule.prose}"},  # GitHub cuts it at 1,024 characters
         "helpUri": f"{PROJECT_URL}/blob/main/docs/lint.md#rules",
         "help": {"text": rule.text, "markdown": _manual(rule)},
-        "defaultConfiguration": {"level": SARIF_LEVELS[rule.severity]},
+        "defaultConfiguration": {"level": rule.severity.value},
     }
 
 
@@ -217,7 +214,7 @@ def _sarif_result(finding: Finding, index: dict[str, int], root: Path | None) ->
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": index[finding.rule],
-        "level": SARIF_LEVELS[finding.severity],
+        "level": finding.severity.value,
         "message": {"text": text},
         "locations": [location],
         "partialFingerprints": {"netprobe/v1": _fingerprint(finding)},

@@ -1,7 +1,7 @@
 """GitHub Actions: annotations at the lines of the policies that decide, and a summary line for the log.
 
 GitHub shows at most ten annotations of a level for a step, so flows that one policy gets wrong share one.
-The page of the workflow run gets the Markdown report (see `write`).
+The page of the workflow run gets the Markdown report (see `cli/emit.py`).
 """
 
 from __future__ import annotations

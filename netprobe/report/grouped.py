@@ -23,6 +23,21 @@ from netprobe.report import phrases
 from netprobe.report.style import Detail
 from netprobe.run.record import LONGEST, FlowGroup, ReportStep, group_note, port_text
 
+OPEN = (FlowStatus.UNDEFINED, FlowStatus.SKIPPED)
+"""What is shown without failing a run."""
+MOST_CHANGES = 8
+"""Changes that are shown with one reason."""
+MOST_ROWS_MADE = 200_000
+"""Rows that are made for their reasons if groups of them are at hand."""
+_ADVICE = re.compile(r"to be (?:allowed|denied): |" + re.escape(NO_CHANGE))
+"""Begins the advice among the sentences of a row, which may differ between flows with one reason."""
+_NAMES: tuple[tuple[Callable[[Row], str], str], ...] = (
+    # a name of the flow in sentences, and what replaces it if the flows have several
+    (lambda row: str(row.flow.source), "these sources"),
+    (lambda row: str(row.flow.destination), "these destinations"),
+    (lambda row: f"{row.flow.protocol.value} {row.flow.port}", "these ports"),
+)
+
 
 def rows_or_groups(
     step: ReportStep, detail: Detail = Detail.AUTO
@@ -91,15 +106,6 @@ def groups(rows: Sequence[Row]) -> tuple[FlowGroup, ...]:
     )
 
 
-OPEN = (FlowStatus.UNDEFINED, FlowStatus.SKIPPED)
-"""What is shown without failing a run."""
-
-MOST_CHANGES = 8
-"""Changes that are shown with one reason."""
-MOST_ROWS_MADE = 200_000
-"""Rows that are made for their reasons if groups of them are at hand."""
-
-
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Flows that have one status and one reason. `summary` says where to look, `reasons` what decides."""
@@ -140,21 +146,9 @@ def wrong(step: ReportStep, rows: Iterable[Row] = ()) -> list[Difference]:
     return differences(rows or step.rows)
 
 
-_ADVICE = re.compile(r"to be (?:allowed|denied): |" + re.escape(NO_CHANGE))
-"""Begins the advice among the sentences of a row, which may differ between flows with one reason."""
-
-
 def _reason(row: Row) -> Iterator[str]:
     """The row's sentences before its advice."""
     return takewhile(lambda sentence: not _ADVICE.match(sentence), row.why.sentences)
-
-
-_NAMES: tuple[tuple[Callable[[Row], str], str], ...] = (
-    # a name of the flow in sentences, and what replaces it if the flows have several
-    (lambda row: str(row.flow.source), "these sources"),
-    (lambda row: str(row.flow.destination), "these destinations"),
-    (lambda row: f"{row.flow.protocol.value} {row.flow.port}", "these ports"),
-)
 
 
 def _shape(row: Row, sentence: str) -> str:

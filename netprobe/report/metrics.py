@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 
 from netprobe.conformance.baseline import ConformanceReport
 from netprobe.diff import FlowStatus
@@ -14,10 +15,8 @@ from netprobe.run.record import ClusterInfo, Report, RunInfo
 def metrics(report: Report, _style: Style = PLAIN) -> Iterator[str]:
     """Flows by status, convergence, and when the run ended: `time() - netprobe_last_run_timestamp_seconds`
     is its age."""
-    counts = report.counts
-    numbers = (counts.as_expected, counts.mismatches, counts.unknown, counts.undefined, counts.skipped)
     labels = {"suite": report.suite or "", **cluster_labels(report.cluster)}
-    by_status = {status.value: number for status, number in zip(FlowStatus, numbers, strict=True)}
+    by_status = {s.value: number for s, number in zip(FlowStatus, astuple(report.counts), strict=True)}
     yield from family("netprobe_flows", "Flows by status.", labels, "status", by_status)
     converged = {step.name: step.converged_s for step in report.steps if step.converged_s is not None}
     text = "Seconds until a change of policies was in force."
@@ -40,14 +39,11 @@ def conformance_metrics(found: ConformanceReport, _style: Style = PLAIN) -> Iter
 
 def run_metrics(run: RunInfo, exit_status: int, labels: Mapping[str, str]) -> Iterator[str]:
     """The metrics that every kind of run has."""
+    ended = round(run.finished.timestamp(), 3)
     for name, text, number in (
         ("exit_status", "0 as expected, 1 differences, 3 could not tell.", exit_status),
         ("last_run_duration_seconds", "How long the run took.", round(run.duration_s, 3)),
-        (
-            "last_run_timestamp_seconds",
-            "When the run ended, in Unix time.",
-            round(run.finished.timestamp(), 3),
-        ),
+        ("last_run_timestamp_seconds", "When the run ended, in Unix time.", ended),
     ):
         yield from family(f"netprobe_{name}", text, labels, "", {"": number})
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import astuple
 from itertools import islice
 
-from netprobe.diff import FlowCounts, FlowStatus, Mismatch, Row
+from netprobe.diff import FlowStatus, Mismatch, Row
 from netprobe.model.flow import End, Flow, Via
 from netprobe.model.observation import Outcome
 from netprobe.model.text import listed
@@ -121,28 +122,25 @@ def namespace(end: End) -> str:
     return getattr(end, "namespace", None) or str(end)
 
 
-def counted(counts: FlowCounts, good: str = "as expected") -> str:
-    """ "12 flows: 11 as expected, 1 mismatch"; statuses that do not occur are left out."""
-    numbers = (
-        (counts.as_expected, good),
-        (counts.mismatches, "mismatch" if counts.mismatches == 1 else "mismatches"),
-        (counts.unknown, "unknown"),
-        (counts.undefined, "implementation-defined"),
-        (counts.skipped, "skipped"),
+def closing(report: Report) -> str:
+    """ "12 flows: 11 as expected, 1 mismatch (2.1 s, converged in 0.02 s, 4 execs)"."""
+    counts = report.counts
+    statuses = (
+        "as expected" if report.suite is not None else "decided",  # without a suite nothing is expected
+        "mismatch" if counts.mismatches == 1 else "mismatches",
+        "unknown",
+        "implementation-defined",
+        "skipped",
     )
+    numbers = zip(astuple(counts), statuses, strict=True)
     parts = ", ".join(f"{number:,} {status}" for number, status in numbers if number)
     flows = "1 flow" if counts.flows == 1 else f"{counts.flows:,} flows"
-    return f"{flows}: {parts}" if parts else flows
-
-
-def closing(report: Report) -> str:
     details = [f"{report.run.duration_s:.1f} s"]
     if report.converged_s is not None:
         details.append(f"converged in {report.converged_s:.2f} s")
     if report.execs:
         details.append("1 exec" if report.execs == 1 else f"{report.execs:,} execs")
-    good = "as expected" if report.suite is not None else "decided"  # without a suite nothing is expected
-    return f"{counted(report.counts, good)} ({', '.join(details)})"
+    return f"{flows}{f': {parts}' if parts else ''} ({', '.join(details)})"
 
 
 def in_place(report: Report) -> Iterator[str]:

@@ -56,6 +56,11 @@ _COLOURS = {
     FlowStatus.UNDEFINED: NOTE,
     FlowStatus.SKIPPED: NOTE,
 }
+WIDTH = 120
+"""Columns of a matrix in a file or a pipe."""
+MIXED = "*"
+LEGEND = "Sources down, destinations across: . allow, X deny, ? unknown, ! not as expected"
+COLLAPSED = "* differs from pod to pod"
 
 
 def table(report: Report, style: Style) -> Iterator[str]:
@@ -191,13 +196,6 @@ def framed(report: Report, style: Style, body: Callable[[ReportStep], Iterable[s
     for problem in report.problems:
         yield style.paint(wrapped(f"problem: {problem}", style), UNSURE) + "\n"
     yield style.paint(wrapped(phrases.closing(report), style), status_colour(report.exit_status)) + "\n"
-
-
-WIDTH = 120
-"""Columns of a matrix in a file or a pipe."""
-MIXED = "*"
-LEGEND = "Sources down, destinations across: . allow, X deny, ? unknown, ! not as expected"
-COLLAPSED = "* differs from pod to pod"
 
 
 def matrix(report: Report, style: Style = PLAIN) -> Iterator[str]:

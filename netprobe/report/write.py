@@ -1,8 +1,4 @@
-"""The one report writer: from a record and the name of a format to text, and from text to its destination.
-
-Every command that reports something (`run`, `simulate`, `conformance`, `lint`, `impact`, `history`) has a
-`Formats` with its formats by name, and calls `write`.
-"""
+"""From a record and the name of a format to text, and from text to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TextIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from netprobe.errors import NetprobeError
 from netprobe.report.style import PLAIN, Style
@@ -51,40 +47,6 @@ class Formats(Generic[R]):
         return lambda format_, style: self.render(record, format_, style)
 
 
-def write(
-    render: Render,
-    output: str | None,
-    reports: Iterable[tuple[str, Path | None]],
-    stream: TextIO,
-    environ: Mapping[str, str],
-    *,
-    style: Style,
-) -> None:
-    """Write to `stream` in the format `output`, and each of `reports`: (format, file), None for `stream`.
-
-    Files are written first, so that they are complete even if the reader of the stream goes away. With the
-    format `github`, the Markdown form is appended to the file that $GITHUB_STEP_SUMMARY names.
-    NetprobeError if a file cannot be written; everything else is written before it is raised.
-    """
-    failures: list[NetprobeError] = []
-    for_files = Style(root=style.root, detail=style.detail)
-    reports = list(reports)
-    for format_, path in reports:
-        if path is not None:
-            try:
-                save(path, render(format_, for_files))
-            except NetprobeError as error:
-                failures.append(error)
-    summary = environ.get("GITHUB_STEP_SUMMARY")
-    if summary and "github" in {output, *(format_ for format_, _ in reports)}:
-        _append(Path(summary), render("markdown", for_files))
-    shown = [output] if output is not None else []
-    for format_ in (*shown, *(format_ for format_, path in reports if path is None)):
-        stream.writelines(render(format_, style))
-    if failures:
-        raise failures[0]
-
-
 def save(path: Path, pieces: Iterable[str], encoding: Encoding | None = None) -> None:
     """Write a file completely or not at all, as UTF-8 by default. NetprobeError if it cannot be written.
 
@@ -120,14 +82,6 @@ def _save(path: Path, pieces: Iterable[bytes]) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
-
-
-def _append(path: Path, pieces: Iterable[str]) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as page:
-            page.writelines(pieces)
-    except OSError as error:
-        raise NetprobeError(f"cannot write $GITHUB_STEP_SUMMARY: {error.strerror}") from error
 
 
 def _umask() -> int:

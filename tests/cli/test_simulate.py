@@ -195,6 +195,17 @@ def test_github_annotates_the_policy_and_appends_to_the_page(
     assert done.stdout.startswith(f"::error file={tmp_path.name}/policy.yaml,line=1,")
 
 
+def test_a_summary_page_that_cannot_be_written_costs_nothing_else(
+    wrong_suite: Path, tmp_path: Path, program: Program
+) -> None:
+    missing, file = str(tmp_path / "none" / "page.md"), tmp_path / "report.xml"
+    arguments = ("simulate", str(wrong_suite), "-o", "github", "--report", f"junit={file}")
+    done = program(*arguments, GITHUB_STEP_SUMMARY=missing)
+    assert "cannot write $GITHUB_STEP_SUMMARY: No such file or directory" in done.stderr
+    assert "::error" in done.stdout
+    assert file.read_text().endswith("</testsuites>\n")
+
+
 def test_reports_next_to_the_table(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     junit, page = tmp_path / "junit.xml", tmp_path / "page.md"
     wanted = [f"--report=junit={junit}", f"--report=markdown={page}", "--report=json=-"]

@@ -28,6 +28,10 @@ from netprobe.report.saved import SavedFlow, SavedReport
 from netprobe.simulate import Evaluation, Simulator, Table
 from netprobe.simulate.bits import pack
 
+Ports = tuple[tuple[int, Protocol], ...]
+MOST_WORKLOADS = 100
+"""Groups; with more, pods of different workloads share one."""
+
 
 class SharedSides:
     """Decisions to their two sides. Equal sides are one object: `grouping` and pages compare identities."""
@@ -125,9 +129,6 @@ def _side(direction: Direction, causes: Iterable[Cause]) -> Side:
     )
 
 
-Ports = tuple[tuple[int, Protocol], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class PodGroup:
     """Pods of one group of the simulator with the same ports, or hosts outside.
@@ -143,10 +144,6 @@ class PodGroup:
 
 Namespaces = Mapping[EndName, Sequence[PodGroup]]
 """The groups of each namespace, or a host outside, under the name of its first pod."""
-
-
-MOST_WORKLOADS = 100
-"""Groups; with more, pods of different workloads share one."""
 
 
 def pod_groups(

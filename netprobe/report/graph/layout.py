@@ -25,6 +25,11 @@ MOST_BOXES = 24  # in one block
 WIDEST = 250  # the most that a box is wide
 SWEEPS = 4
 OUTSIDE = "outside the cluster"
+Links = Mapping[int, Mapping[int, int]]
+"""The weights of the links from one item to others."""
+COLUMN = 330  # the width of a column with the space next to it, about
+SCREEN = 1.7  # width to height of a screen
+LOW_ENOUGH = 900  # the height of a column that needs no scrolling, about
 
 
 @dataclass(slots=True)
@@ -248,14 +253,6 @@ def _place(made: Layout, edges: Iterable[Edge]) -> None:
                 box.x = x + PAD + 22
         x += max(block.width for block in column)
     made.width = x + round(made.gutters[-1])
-
-
-Links = Mapping[int, Mapping[int, int]]
-"""The weights of the links from one item to others."""
-
-COLUMN = 330  # the width of a column with the space next to it, about
-SCREEN = 1.7  # width to height of a screen
-LOW_ENOUGH = 900  # the height of a column that needs no scrolling, about
 
 
 def in_columns(heights: Mapping[int, int], links: Links) -> list[list[int]]:

@@ -35,6 +35,7 @@ _VIEWS = {
     DrawnTable.SIMULATED: "what the policies say",
     DrawnTable.OBSERVED: "what was observed",
 }
+LANES = 9  # in a gap between two blocks
 
 
 def svg(graph: Graph, _style: Style = PLAIN) -> Iterator[str]:
@@ -198,9 +199,6 @@ def _flow(cell: GraphCell, families: bool) -> tuple[object, ...]:
     note = cell.note and plain(cell.note)
     text = cell.port_text(families)
     return (text, *verdicts, bool(cell.mismatches), note, complete, cell.port, cell.protocol.value)
-
-
-LANES = 9  # in a gap between two blocks
 
 
 class ArrowRouter:
