@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from netprobe.lab import Lab
 from netprobe.lint import catalogue, lint, read
 from netprobe.lint.read import from_objects
 from netprobe.model.objects import Object
+from tests.conftest import Golden
 from tests.lint.test_fix import BLOCK
 from tests.lint.test_sarif import TEXT
 from tests.manifest_text import documents, namespace, policy
@@ -151,34 +151,12 @@ def test_configuration_is_found_upwards_and_checked(folder: Path, capsys: Output
     assert ".netprobe.yaml:3:7: lint.disable[0]: no rule 'no-such'" in capsys.readouterr().err
 
 
-def run(folder: Path, capsys: Output, format_: str) -> str:
+@pytest.mark.parametrize("name", ["json", "junit", "github"])
+def test_formats(folder: Path, capsys: Output, golden: Golden, name: str) -> None:
     """A finding that can be fixed, and one that an annotation silences."""
     (folder / "p.yaml").write_text(TEXT)
-    main(["lint", "p.yaml", "-o", format_])
-    return capsys.readouterr().out
-
-
-def test_junit_and_github(folder: Path, capsys: Output) -> None:
-    (suite,) = ET.fromstring(run(folder, capsys, "junit"))  # noqa: S314 (our own output)
-    assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
-    assert suite.get("tests") == str(len(suite.findall("testcase")))
-    assert suite.find("testcase/skipped[@message='silenced: because']") is not None
-    out = run(folder, capsys, "github")
-    assert "::warning file=p.yaml,line=5,col=" in out
-    assert "title=netprobe namespace-by-name::shop/a: " in out
-
-
-def test_json(folder: Path, capsys: Output) -> None:
-    report = json.loads(run(folder, capsys, "json"))
-    assert report["kind"] == "LintReport"
-    by_rule = {finding["rule"]: finding for finding in report["findings"]}
-    found = by_rule["namespace-by-name"]
-    assert (found["file"], found["line"], found["severity"]) == ("p.yaml", 5, "warning")
-    (edit,) = found["edits"]
-    text = (folder / "p.yaml").read_text()
-    assert text[edit["start"] : edit["end"]] == "name"
-    assert edit["text"] == "kubernetes.io/metadata.name"
-    assert [(each["rule"], each["reason"]) for each in report["silenced"]] == [("no-ports", "because")]
+    assert main(["lint", "p.yaml", "-o", name]) == 0
+    golden(f"lint.{name}", capsys.readouterr().out)
 
 
 def test_warnings_do_not_drown_in_notes(folder: Path, capsys: Output) -> None:

@@ -28,77 +28,21 @@ def names(loaded: Loaded) -> list[str]:
     return list(loaded.cluster.namespaces)
 
 
-STREAMS = {
-    "empty": ("", []),
-    "only comments": ("# nothing\n", []),
-    "empty documents": ("---\n---\n# x\n---\nnull\n", []),
-    "two documents": (f"{NAMESPACE % 'a'}---\n{NAMESPACE % 'b'}", ["a", "b"]),
-    "text after the border": (f"--- # first\n{NAMESPACE % 'a'}--- # second\n{NAMESPACE % 'b'}", ["a", "b"]),
-    "a document on the border's line": (
-        "--- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n",
-        ["a"],
-    ),
-    "an end mark": (f"{NAMESPACE % 'a'}...\n---\n{NAMESPACE % 'b'}...\n", ["a", "b"]),
-    "a directive": (f"%YAML 1.1\n---\n{NAMESPACE % 'a'}", ["a"]),
+BYTES = {
     "a byte order mark": (f"\ufeff{NAMESPACE % 'a'}", ["a"]),
     "one in the middle": (f"{NAMESPACE % 'a'}---\n\ufeff{NAMESPACE % 'b'}", ["a", "b"]),
     "line ends of Windows": ((NAMESPACE % "a").replace("\n", "\r\n"), ["a"]),
-    "flow style": ("{apiVersion: v1, kind: Namespace, metadata: {name: a}}", ["a"]),
-    "quoted keys": ('"apiVersion": "v1"\n"kind": "Namespace"\n"metadata": {"name": "a"}\n', ["a"]),
-    "a border inside a text": (
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: |\n    ---\n    kind: Pod\n",
-        [],
-    ),
-    "a list": (
-        (
-            f"apiVersion: v1\nkind: List\nitems:\n- {NAMESPACE.replace(chr(10), chr(10) + '  ') % 'a'}\n"
-            "- {apiVersion: v1, kind: Namespace, metadata: {name: b}}\n"
-        ),
-        ["a", "b"],
-    ),
-    "a list as kubectl prints it": (
-        (
-            "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: a\n"
-            "- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: b\nkind: List\nmetadata:\n"
-            '  resourceVersion: ""\n'
-        ),
-        ["a", "b"],
-    ),
-    "a list with an anchor": (
-        (
-            "apiVersion: v1\nkind: List\n"
-            "items: &i\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n"
-            "copy: *i\n"
-        ),
-        ["a"],
-    ),
-    "a list without items": ("apiVersion: v1\nkind: List\nitems: []\n", []),
-    "a list of nothing": ("apiVersion: v1\nkind: List\nitems:\n", []),
-    "a list in a list": (
-        (
-            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items:\n"
-            "  - {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n"
-        ),
-        ["a"],
-    ),
-    "a typed list, whose items need not say their kind": (
-        "apiVersion: v1\nkind: NamespaceList\nitems:\n- metadata:\n    name: a\n",
-        ["a"],
-    ),
-    "an anchor in one item and its alias in another": (
-        (
-            "apiVersion: v1\nkind: List\nitems:\n"
-            "- apiVersion: v1\n  kind: Namespace\n  metadata: {name: a, labels: &l {k: v}}\n"
-            "- apiVersion: v1\n  kind: Namespace\n  metadata: {name: b, labels: *l}\n"
-        ),
-        ["a", "b"],
-    ),
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), STREAMS.values(), ids=STREAMS)
-def test_a_stream(text: str, expected: list[str], read: Read) -> None:
+@pytest.mark.parametrize(("text", "expected"), BYTES.values(), ids=BYTES)
+def test_bytes_that_are_not_text(text: str, expected: list[str], read: Read) -> None:
     assert names(read(text)) == expected
+
+
+def test_a_stream(answers: Answers, read: Read) -> None:
+    """The namespaces of each."""
+    answers("streams.txt", lambda text: names(read(text)))
 
 
 @pytest.mark.parametrize("indent", [None, 1])
