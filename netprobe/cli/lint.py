@@ -111,13 +111,13 @@ def command(flags: LintFlags) -> int:
 def _of_suite(path: str, config: LintConfig) -> Linted:
     """The policies of a suite; with a topology also what each fix opens and closes."""
     from netprobe.lint.fix import with_effects
-    from netprobe.lint.read import read_suite
+    from netprobe.lint.read import of_suite
     from netprobe.run.steps import advisor_of
     from netprobe.simulate import CALICO
     from netprobe.suite import load
 
     suite = load(path)
-    linted = lint(read_suite(path), config)
+    linted = lint(of_suite(suite), config)
     return with_effects(linted, advisor_of(suite, None, CALICO)) if suite.topology is not None else linted
 
 

@@ -1,12 +1,11 @@
-"""Mistakes in policies, with file and line. Each rule is one module, and its docstring is its manual.
+"""Mistakes in policies, with file and line. Each rule is a function, and its docstring is its manual.
 
 `read(paths).lint()` gives the findings of manifests, `lint(View(cluster, known(...)))` those of a cluster.
 """
 
-from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
 from netprobe.lint.fix import Fixed, edits, edits_in, fix, fix_files
 from netprobe.lint.known import Known, known
-from netprobe.lint.linter import Linted, Silenced, lint
+from netprobe.lint.linter import FILE_NAME, NO_CONFIG, LintConfig, Linted, Silenced, lint, parse_config
 from netprobe.lint.rule import Finding, LintRule, Severity, catalogue
 from netprobe.lint.view import Refused, View, folder
 

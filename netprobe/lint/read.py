@@ -10,10 +10,9 @@ from typing import Any
 
 from netprobe.errors import InputError, Problem
 from netprobe.explain import Advisor
-from netprobe.lint.config import FILE_NAME, NO_CONFIG, LintConfig, parse_config
 from netprobe.lint.fix import with_effects
 from netprobe.lint.known import Known, known
-from netprobe.lint.linter import Linted, lint
+from netprobe.lint.linter import FILE_NAME, NO_CONFIG, LintConfig, Linted, lint, parse_config
 from netprobe.lint.view import Refused, View, folder
 from netprobe.manifests import Document, Reader, read_policy
 from netprobe.manifests.document import read_record
@@ -27,6 +26,7 @@ from netprobe.policies.kinds import NETWORK_POLICY, kind_of
 from netprobe.policies.records import ref_of, with_records
 from netprobe.probe.run_objects import RUN
 from netprobe.simulate import Simulator
+from netprobe.suite import Suite
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 MOST_WORK = 50_000
@@ -202,18 +202,14 @@ def read(
     return found
 
 
-def read_suite(path: str) -> View:
-    """The topology of a suite, with its policies applied. Raises InputError if it cannot be read."""
-    from netprobe.suite import load
-
-    loaded = load(path)
-    cluster = loaded.cluster()
-    annotations: dict[PolicyRef, Labels] = {}
-    for document, record in zip(loaded.policies, loaded.parsed, strict=True):
-        annotations[ref_of(record)] = _annotations(document.object.get("metadata") or {})
-    described = Known(
-        namespaces=frozenset(cluster.namespaces) if loaded.topology is not None else frozenset()
-    )
+def of_suite(suite: Suite) -> View:
+    """The topology of a suite, with its policies applied."""
+    cluster = suite.cluster()
+    annotations = {
+        ref_of(record): _annotations(document.object.get("metadata") or {})
+        for document, record in zip(suite.policies, suite.parsed, strict=True)
+    }
+    described = Known(namespaces=frozenset(cluster.namespaces if suite.topology is not None else ()))
     return View(cluster, described, annotations=annotations)
 
 
