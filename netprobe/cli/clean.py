@@ -31,7 +31,7 @@ class CleanFlags(options.Flags):
 
 @options.as_command(CleanFlags)
 def command(flags: CleanFlags) -> int:
-    """Remove what killed runs left behind, and nothing of runs that are alive.
+    """Remove what killed runs left behind; live runs are left alone.
 
     An object is removed if its run's record names it and it carries the run's token. Objects that only carry
     the run's label are listed; --run ID --by-label removes them. Without --context or --kubeconfig, this
