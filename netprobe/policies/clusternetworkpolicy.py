@@ -47,8 +47,7 @@ from netprobe.policies.clusternetworkpolicy_crds import (
 )
 from netprobe.policies.crd import Schema, check, without_nulls
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import name_of, validate_metadata
-from netprobe.policies.selector import dump_selector, read_selector
+from netprobe.policies.metadata import dump_selector, name_of, read_selector, validate_metadata
 
 _GROUP = "policy.networking.k8s.io"
 _OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))

@@ -15,7 +15,7 @@ from netprobe.model.flow import Protocol
 from netprobe.model.policy import Network
 from netprobe.policies.crd import Schema, without_nulls
 from netprobe.policies.fields import Decoder
-from netprobe.policies.selector import read_selector
+from netprobe.policies.metadata import read_selector
 
 _DOMAIN = r"^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$"
 _CIDR = re.compile(r"[0-9A-Fa-f:.]+/(0|[1-9][0-9]*)")

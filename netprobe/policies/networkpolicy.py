@@ -35,8 +35,7 @@ from netprobe.model.policy import (
 from netprobe.policies import fields
 from netprobe.policies.address import check_number, parse_block, read_port, read_protocol
 from netprobe.policies.fields import Decoder
-from netprobe.policies.metadata import name_of, validate_metadata
-from netprobe.policies.selector import dump_selector, read_selector
+from netprobe.policies.metadata import dump_selector, name_of, read_selector, validate_metadata
 
 API_VERSION = "networking.k8s.io/v1"
 _OBJECT = frozenset(("apiVersion", "kind", "metadata", "spec"))

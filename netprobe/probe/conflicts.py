@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias
 from netprobe.model.labels import Labels
 from netprobe.model.objects import Object
 from netprobe.policies.fields import Decoder
-from netprobe.policies.selector import read_selector
+from netprobe.policies.metadata import read_selector
 from netprobe.probe.guest_workbench import Shadow
 from netprobe.probe.run_objects import RESOURCES
 from netprobe.probe.surroundings import Surroundings

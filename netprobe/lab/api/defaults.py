@@ -24,8 +24,7 @@ from netprobe.policies.fields import (
     not_supported,
     required,
 )
-from netprobe.policies.metadata import check_labels
-from netprobe.policies.selector import read_selector
+from netprobe.policies.metadata import check_labels, read_selector
 
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 _MOST_PODS = 10_000

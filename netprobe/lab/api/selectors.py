@@ -10,7 +10,7 @@ from netprobe.lab.api.status import bad_request
 from netprobe.model.labels import Operator, Requirement, Selector
 from netprobe.model.objects import ReadOnlyObject
 from netprobe.policies.fields import Decoder
-from netprobe.policies.selector import read_selector
+from netprobe.policies.metadata import read_selector
 
 Test = Callable[[ReadOnlyObject], bool]
 
