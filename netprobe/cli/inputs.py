@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from netprobe.policies.records import with_records
 
 if TYPE_CHECKING:
     from netprobe.cli.flags import ClusterFlags
-    from netprobe.kube.client import KubeCluster
     from netprobe.probe.deciding import Listed
     from netprobe.suite import Suite
 
@@ -149,13 +147,6 @@ def cluster_name(flags: ClusterFlags) -> str | None:
 
     kubeconfig, context = connection(flags)
     return flags.lab_name or context or current_context(kubeconfig)
-
-
-def connected(flags: ClusterFlags) -> AbstractAsyncContextManager[KubeCluster]:
-    """Open the cluster that the flags name, or that of the current context."""
-    from netprobe.kube import connect
-
-    return connect(*connection(flags), request_timeout_s=flags.request_timeout_s)
 
 
 def live_objects(flags: ClusterFlags) -> Listed:

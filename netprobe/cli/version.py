@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 from netprobe import __version__
 from netprobe.cli import options
@@ -27,26 +27,24 @@ def command(flags: VersionFlags) -> None:
       netprobe version --context staging   # also that of the API server
       netprobe version -o json
     """
-    versions = {"netprobe": __version__, "python": platform.python_version(), "kubernetes": _client()}
+    versions = {
+        "netprobe": __version__,
+        "python": platform.python_version(),
+        "kubernetes": version("kubernetes"),
+    }
     if flags.cluster:
         versions["server"] = _server(flags.cluster)
     lines = [f"{name} {number}\n" for name, number in versions.items()]
     write_either(flags.out, lambda: versions, lambda _style: lines)
 
 
-def _client() -> str:
-    try:
-        return version("kubernetes")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _server(flags: ClusterFlags) -> str:
-    from netprobe.cli.inputs import connected
+    from netprobe.cli.inputs import connection
     from netprobe.cli.signals import run_async
+    from netprobe.kube import connect
 
     async def ask() -> str:
-        async with connected(flags) as cluster:
+        async with connect(*connection(flags), request_timeout_s=flags.request_timeout_s) as cluster:
             return str((await cluster.raw("/version")).get("gitVersion", "unknown"))
 
     return run_async(ask())

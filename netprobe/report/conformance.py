@@ -58,7 +58,7 @@ def table(found: ConformanceReport, style: Style = PLAIN) -> Iterator[str]:
         yield from _listed(result, style)
     if len(noted) > MOST_LISTED:
         yield f"\nand {len(noted) - MOST_LISTED} more cases that did not pass: `-o json` holds them all\n"
-    changed = list(text.changed(found))
+    changed = list(text.change_lines(found.changes))
     if changed:
         yield "\nSince the previous run:\n"
         yield from (wrapped(line, style, "  ") + "\n" for line in changed)
@@ -100,7 +100,9 @@ def markdown(found: ConformanceReport, _style: Style = PLAIN) -> Iterator[str]:
     head, lines = text.features(results)
     yield from markdown_table(head, lines)
     yield "\n"
-    yield from (f"- {escape(line)}\n" for line in (*text.side_notes(results), *text.changed(found)))
+    yield from (
+        f"- {escape(line)}\n" for line in (*text.side_notes(results), *text.change_lines(found.changes))
+    )
     for problem in results.problems:
         yield f"- problem: {escape(problem)}\n"
     listed = text.listed_results(results)

@@ -220,12 +220,6 @@ def _line(texts: Iterable[str], widths: Sequence[int]) -> str:
     return " ".join(f"{text:^{width}}" for text, width in zip(texts, widths, strict=True))
 
 
-def changed(found: ConformanceReport) -> Iterator[str]:
-    """What changed since the previous run, a line each."""
-    if found.changes is not None:
-        yield from change_lines(found.changes)
-
-
 def change_groups(changes: RunChanges) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Changes by kind: name for one, name for several, and their lines. Empty kinds are left out."""
     slower = sorted(changes.slower, key=lambda one: -one[2] / max(one[1], 0.001))
@@ -245,8 +239,10 @@ def change_groups(changes: RunChanges) -> Iterator[tuple[str, str, tuple[str, ..
             yield one, several, lines
 
 
-def change_lines(changes: RunChanges) -> Iterator[str]:
-    """The most important changes; JSON has all of them."""
+def change_lines(changes: RunChanges | None) -> Iterator[str]:
+    """The most important changes since the previous run, a line each; JSON has all of them."""
+    if changes is None:
+        return
     if changes.other_cluster:
         yield other_cluster(changes)
     for one, several, lines in change_groups(changes):
