@@ -141,7 +141,7 @@ def invalid(view: View) -> Iterator[Finding]:
         +     - from: [{ipBlock: {cidr: 198.51.100.0/24, except: [198.51.100.7/32]}}]
                 ports: [{port: 443}]
     """
-    for refused in view.refused:
+    for refused in view.refused:  # found when the policies were read: an invalid policy has no model
         message = refused.message
         if message == "Required value":
             message = f"{refused.path}: {message}"

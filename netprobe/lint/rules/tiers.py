@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from netprobe.lint.cover import is_blanket
 from netprobe.lint.rule import Finding, Severity, lint_rule
 from netprobe.lint.rules.dns import Resolvers
+from netprobe.lint.rules.infrastructure import API_SERVER
 from netprobe.lint.selector_sets import impossible
 from netprobe.lint.view import View
 from netprobe.lint.walk import Step, Subjects, Walks
 from netprobe.model.cluster import Cluster, Namespace
-from netprobe.model.flow import External, Family, Pod, PodRef, Protocol, ServiceRef
+from netprobe.model.flow import External, Family, Pod, PodRef, Protocol
 from netprobe.model.labels import EVERYTHING, labels_of_namespace
 from netprobe.model.policy import (
     CALICO_KINDS,
@@ -27,7 +28,6 @@ from netprobe.simulate.bits import pack
 from netprobe.simulate.compared import PortNumber, Ports
 
 STAND_IN = Pod(PodRef("kube-system", "netprobe-dns"), {"k8s-app": "kube-dns"})
-API_SERVER = ServiceRef("default", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True)
