@@ -19,7 +19,7 @@ from functools import partial
 from operator import add
 from typing import Final
 
-from netprobe.manifests.suggestion import Suggestion
+from netprobe.manifests.change import Suggestion
 from netprobe.model.flow import Family, Flow
 from netprobe.model.matrix import Matrix, T
 from netprobe.model.observation import Observation, Outcome

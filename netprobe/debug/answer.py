@@ -11,7 +11,7 @@ from netprobe.debug.evidence import Evidence
 from netprobe.debug.records import Question
 from netprobe.debug.steps import STEPS, Step, StepStatus
 from netprobe.explain.text import side_effects
-from netprobe.manifests.suggestion import fix_document
+from netprobe.manifests.change import fix_document
 
 OLD_CONNECTIONS = (
     "only new connections were tried: one that was open before a policy was applied may continue"

@@ -21,8 +21,7 @@ from netprobe.explain.opening import Opener
 from netprobe.explain.option import ISOLATING, MOST, Option
 from netprobe.explain.view import Views
 from netprobe.explain.world import World
-from netprobe.manifests.change import ObjectChange
-from netprobe.manifests.suggestion import SideEffects, Suggestion, ordered
+from netprobe.manifests.change import ObjectChange, SideEffects, Suggestion, ordered
 from netprobe.model.flow import External, Flow
 from netprobe.model.policy import Direction
 from netprobe.model.verdict import Verdict

@@ -22,8 +22,7 @@ from netprobe.explain.option import (
 from netprobe.explain.phrases import describe_port
 from netprobe.explain.view import Views
 from netprobe.explain.world import World
-from netprobe.manifests.change import Operation, pointer
-from netprobe.manifests.suggestion import SuggestedEdit
+from netprobe.manifests.change import Operation, SuggestedEdit, pointer
 from netprobe.model.flow import Family, Flow, PodRef
 from netprobe.model.labels import EVERYTHING
 from netprobe.model.policy import (

@@ -13,7 +13,7 @@ from netprobe.explain.explanation import (
     SideView,
     TierView,
 )
-from netprobe.manifests.suggestion import SuggestedEdit, Suggestion, fix_document
+from netprobe.manifests.change import SuggestedEdit, Suggestion, fix_document
 from netprobe.model.policy import Place
 
 

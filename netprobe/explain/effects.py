@@ -15,7 +15,7 @@ from typing import NamedTuple
 from netprobe.explain.cells import Cell, Cells
 from netprobe.explain.declared import Declares, Expected
 from netprobe.explain.world import Delta, World
-from netprobe.manifests.suggestion import SideEffect, SideEffects
+from netprobe.manifests.change import SideEffect, SideEffects
 from netprobe.model.flow import External, Family, Flow, PodRef
 from netprobe.model.policy import Direction, Policy, PolicyRef
 from netprobe.model.verdict import Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from netprobe.manifests.suggestion import Suggestion
+from netprobe.manifests.change import Suggestion
 from netprobe.model.flow import Address, Family, Flow
 from netprobe.model.labels import Labels
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, PolicyRef, Unsimulated

@@ -22,8 +22,7 @@ from netprobe.explain.near import NearMisses
 from netprobe.explain.option import MOST, Cost, Option, OptionMaker, order_before, path_keys
 from netprobe.explain.phrases import describe_peer, describe_port
 from netprobe.explain.world import workload_of
-from netprobe.manifests.change import Operation, pointer, setting, value_at
-from netprobe.manifests.suggestion import SuggestedEdit
+from netprobe.manifests.change import Operation, SuggestedEdit, pointer, setting, value_at
 from netprobe.model.flow import Pod
 from netprobe.model.labels import NAME_LABEL
 from netprobe.model.policy import (

@@ -13,8 +13,7 @@ from typing import Any
 from netprobe.explain.explanation import FlowSide, PolicyView, RuleView, SideView
 from netprobe.explain.phrases import describe_peer, describe_pods, describe_port
 from netprobe.explain.world import World
-from netprobe.manifests.change import Apply, Operation, pointer, value_at
-from netprobe.manifests.suggestion import SuggestedEdit
+from netprobe.manifests.change import Apply, Operation, SuggestedEdit, pointer, value_at
 from netprobe.manifests.workload import CONTROLLER_LABELS, ROLLOUT_LABELS
 from netprobe.model.flow import Family, Pod
 from netprobe.model.labels import CHOSEN_LATER, NAME_LABEL, Labels, Selector

@@ -14,7 +14,7 @@ from netprobe.explain.explanation import (
     SideView,
     TierView,
 )
-from netprobe.manifests.suggestion import SideEffects, Suggestion
+from netprobe.manifests.change import SideEffects, Suggestion
 from netprobe.model.flow import Flow
 from netprobe.model.policy import NETWORK_POLICY, Action, Direction, Place, Unsimulated
 from netprobe.model.text import listed

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from netprobe.manifests.change import Apply, Delete, ObjectChange, Patch, SetLabels, patched, setting
-from netprobe.manifests.suggestion import SUITE
+from netprobe.manifests.change import SUITE, Apply, Delete, ObjectChange, Patch, SetLabels, patched, setting
 from netprobe.manifests.workload import template_path
 from netprobe.model.cluster import Cluster, Namespace, by_namespace
 from netprobe.model.flow import Pod, PodRef

@@ -15,8 +15,7 @@ from typing import TypeAlias
 
 import netprobe.lint.rules
 from netprobe.lint.view import View
-from netprobe.manifests.change import Operation, Patch
-from netprobe.manifests.suggestion import SideEffects
+from netprobe.manifests.change import Operation, Patch, SideEffects
 from netprobe.model.policy import Origin, Policy, PolicyRef
 
 

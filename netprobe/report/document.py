@@ -13,7 +13,7 @@ from typing import Any
 
 from netprobe.diff import FlowStatus, Row
 from netprobe.explain.why import path
-from netprobe.manifests.suggestion import fix_document
+from netprobe.manifests.change import fix_document
 from netprobe.model.flow import Flow, Placement
 from netprobe.model.policy import Place
 from netprobe.model.verdict import Cause, Verdict

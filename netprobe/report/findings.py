@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from netprobe import PROJECT_URL, __version__
 from netprobe.lint import Finding, Linted, LintRule, Severity, catalogue, edits
-from netprobe.manifests.suggestion import SideEffects, fix_fields
+from netprobe.manifests.change import SideEffects, fix_fields
 from netprobe.manifests.text_edit import TextEdit
 from netprobe.model.policy import Place
 from netprobe.report.github import annotation

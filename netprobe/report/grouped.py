@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 from netprobe.diff import WRONG, FlowStatus, Row
 from netprobe.explain.effects import resolved_flow
 from netprobe.explain.text import NO_CHANGE, side_effects
-from netprobe.manifests.suggestion import Suggestion
+from netprobe.manifests.change import Suggestion
 from netprobe.model.flow import End, Flow
 from netprobe.model.text import plain
 from netprobe.model.verdict import Verdict

@@ -8,7 +8,7 @@ from typing import Any
 
 from netprobe.explain.why import path
 from netprobe.impact import Breach, ChangeBundle, FlowChange, Impact, Unneeded
-from netprobe.manifests.suggestion import fix_fields
+from netprobe.manifests.change import fix_fields
 from netprobe.model.flow import Protocol
 from netprobe.model.policy import Policy, PolicyRef
 from netprobe.model.text import listed, plain

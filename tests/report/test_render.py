@@ -14,8 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from netprobe.manifests.change import Delete
-from netprobe.manifests.suggestion import SuggestedEdit, Suggestion
+from netprobe.manifests.change import Delete, SuggestedEdit, Suggestion
 from netprobe.model.verdict import Verdict
 from netprobe.report import FORMATS, Style, save
 from netprobe.report.style import Detail

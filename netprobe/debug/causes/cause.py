@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from netprobe.debug.records import Leg
-from netprobe.manifests.suggestion import Suggestion
+from netprobe.manifests.change import Suggestion
 
 
 class Place(IntEnum):
