@@ -381,7 +381,7 @@ class StagedAction(FastEnum):
 class Staged:
     """A policy that is shown and never enforced.
 
-    `policy` is what would be in force, with the name and kind of the enforced policy that it would be;
+    `policy` is what would be in force, with the name and kind that it would have then;
     `kind` is that of the staged object.
     """
 
