@@ -1,10 +1,9 @@
 """A pytest plugin that changes one operator, condition, constant or return after the other; tests must fail.
 
-    .venv/bin/python -m pytest -p tests.property.mutants tests/semantics tests/lab/fabric -m "not lab"
     MUTANTS="simulate/side.py model" .venv/bin/python -m pytest -p tests.property.mutants tests/semantics
 
 MUTANTS names modules, packages and lines ("simulate/side.py:82"); without it, the simulator, the labels and
-the lab's compiler are tried. MUTANTS_NUMBER takes a sample of that size.
+the lab's compiler are tried, as in CONTRIBUTING.md. MUTANTS_NUMBER takes a sample of that size.
 
 The tests are collected once, and a first run notes which lines each of them reaches. Each mutant runs in a
 forked process, with the code of the module's functions exchanged: the tests that reach it, up to the first
