@@ -15,6 +15,7 @@ EDGES = [
     param([block("203.0.113.0/25")], ". . X X X X", id="its neighbour does not"),
     param([block("203.0.113.128/32")], "X X . X X X", id="/32 is one address"),
     param([block("0.0.0.0/0")], ". . . . . .", id="0.0.0.0/0 is every IPv4 address"),
+    param([block("0.0.0.0/1")], "X X X X X X", id="0.0.0.0/1 is the lower half of them"),
     param([block("::/0")], "X X X X X X", id="::/0 is no IPv4 address"),
     param([block("203.0.113.0/24", "203.0.113.0/25")], "X X . . X X", id="except takes out of its own block"),
     param(

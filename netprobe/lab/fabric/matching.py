@@ -149,7 +149,7 @@ class Matcher:
         destination = peer if self._far == "daddr" else rule.own
         yield from ((ends, rule.not_ports) for ends in self._ends(peer, rule.own, named=named))
         numbers = tuple(port for port in rule.not_ports if not isinstance(port, NamedPort))
-        if len(numbers) < len(rule.not_ports) and _has_sets(destination) and not named:
+        if numbers != rule.not_ports and _has_sets(destination) and not named:
             for ends in self._ends(peer, rule.own, named=False, beyond=destination):
                 yield ends, numbers
 

@@ -64,7 +64,7 @@ def rules_of(
 
 def _failing_closed(rule: Rule) -> Rule | None:
     """The rule as it is enforced: with an unknown peer it does not allow, or it denies everything."""
-    if not any(isinstance(peer, UnknownPeer) for peer in rule.peers):
+    if UnknownPeer not in map(type, rule.peers):
         return rule
     return None if rule.action in {Action.ALLOW, Action.LOG} else Rule(action=Action.DENY)
 
