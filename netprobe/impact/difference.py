@@ -126,16 +126,23 @@ def differences(states: States, port: PortNumber, family: Family) -> Mapping[Flo
 
     A pod that is alone in its group is not left out of its own column: only the count of flows leaves it out.
     """
-    before, after = (one.table(*port, family) for one in (states.before, states.after))
+    before, after = tables = states.before.table(*port, family), states.after.table(*port, family)
     allowing, isolating = {}, {}
     for direction in Direction:
-        allowing[direction], isolating[direction] = _other_causes(states, (before, after), direction)
+        allowing[direction], isolating[direction] = _other_causes(states, tables, direction)
     speaking, size = states.speaking(family), len(states.groups)
+    # Only what is touched can change: all destinations of touched sources, and of others the touched ones.
+    ends = range(size)
+    egress = pack((end for end in ends if before.leaving(end) != after.leaving(end)), size)
+    ingress = pack((end for end in ends if before.entering(end) != after.entering(end)), size)
+    egress |= pack(allowing[Direction.EGRESS], size) | isolating[Direction.EGRESS]
+    ingress |= pack(allowing[Direction.INGRESS], size) | isolating[Direction.INGRESS]
+    arriving, arriving_then = (_arriving(table, speaking, egress, ingress, size) for table in tables)
     entering = transposed(allowing[Direction.INGRESS], speaking, size)
     rows: dict[FlowChange, dict[int, int]] = {change: {} for change in FlowChange}
     for source in unpack(speaking):
         leaves, leaves_then = before.leaving(source), after.leaving(source)
-        enters, enters_then = before.arriving(source), after.arriving(source)
+        enters, enters_then = arriving.get(source, 0), arriving_then.get(source, 0)
         passes, passes_then = leaves & enters, leaves_then & enters_then
         others = allowing[Direction.EGRESS].get(source, 0) | entering.get(source, 0)
         walls = isolating[Direction.INGRESS] & ~(enters | enters_then)
@@ -156,6 +163,13 @@ def differences(states: States, port: PortNumber, family: Family) -> Mapping[Flo
             if bits & seen:
                 rows[change][source] = bits & seen
     return {change: transposed(found, speaking, size) for change, found in rows.items()}
+
+
+def _arriving(table: Table, speaking: int, egress: int, ingress: int, size: int) -> Columns:
+    """For each source the destinations that let it in; `egress`, `ingress`: what is touched."""
+    rows = {end: table.entering(end) for end in unpack(speaking)}
+    touched = {end: rows[end] for end in unpack(speaking & ingress)}
+    return transposed(rows, speaking & egress, size) | transposed(touched, speaking & ~egress, size)
 
 
 def _other_causes(

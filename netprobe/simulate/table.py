@@ -225,6 +225,11 @@ class Table:
         row = self._egress[group]
         return self._universe.everything if row is None else row
 
+    def entering(self, group: int) -> int:
+        """The groups that the ingress policies of a group let in, as bits."""
+        row = self._ingress[group]
+        return self._universe.everything if row is None else row
+
     def arriving(self, group: int) -> int:
         """The groups whose ingress policies let a group in, as bits."""
         return self._arriving[group]
@@ -232,9 +237,8 @@ class Table:
     @cached_property
     def _arriving(self) -> Mapping[int, int]:
         """For each source, the groups whose ingress lets it in: the transposed ingress rows."""
-        everything = self._universe.everything
-        rows = {index: everything if row is None else row for index, row in enumerate(self._ingress)}
-        return transposed(rows, everything, len(self._groups))
+        rows = {index: self.entering(index) for index in range(len(self._groups))}
+        return transposed(rows, self._universe.everything, len(rows))
 
     def _despite_rows(self) -> tuple[int, int]:
         """What a node and the pods on it add to the counts by rows: to those that pass, and the undecided."""
