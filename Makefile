@@ -54,7 +54,7 @@ kind: setup  ## create a kind cluster with Calico and run doctor on it (needs do
 	$(BIN)/netprobe kind up
 
 conformance: setup  ## run all conformance cases and worked examples on the lab, some of the cases also without enforcement
-	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q -n 2 --dist loadfile tests/conformance/test_lab.py tests/scenarios/test_lab.py
+	NETPROBE_CONFORMANCE=all $(BIN)/pytest -q -n 2 --dist loadgroup tests/conformance/test_lab.py tests/scenarios/test_lab.py
 
 faults: setup  ## fail API answers, interrupt and kill runs on a lab, by a seed: $$NETPROBE_FAULTS runs
 	$(BIN)/python -m tests.faults --runs $${NETPROBE_FAULTS:-6}
