@@ -128,7 +128,7 @@ def test_what_refuses_pods_is_named_and_nothing_is_left(
     "obj",
     [
         quota(pods="10", limits_cpu="10"),
-        quota(limits_cpu="350m"),
+        quota(limits_cpu="450m"),  # less than one pod asks for at first; four frugal ones are canaries
         limits(default={"cpu": "50m"}, defaultRequest={"cpu": "10m"}),
         limits(max={"cpu": "200m"}, min={"memory": "64Mi"}, maxLimitRequestRatio={"cpu": "1"}),
     ],
