@@ -105,7 +105,7 @@ async def test_a_lab_implements_network_policy_and_packets_find_mutants(dual: La
 
 
 async def test_without_enforcement_every_case_that_denies_fails_and_every_other_passes() -> None:
-    """With all cases: every sixth. A file holds cases of one topic, so each topic is among them."""
+    """With NETPROBE_CONFORMANCE=all, every sixth case."""
     cases = [case for n, case in enumerate(CASES) if case.name in {ALLOWING, DENYING} or (ALL and n % 6 == 0)]
     with start(LabOptions(enforce=False), ephemeral=True) as lab:
         results = await results_on(lab, cases, pace=PACE if ALL else replace(PACE, canary_s=1.0))

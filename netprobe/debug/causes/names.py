@@ -74,7 +74,7 @@ def _comes_first(evidence: Evidence) -> bool:
 
 
 def dns_silent(evidence: Evidence) -> Cause | None:
-    """The DNS server answers nobody, policy-free pods included."""
+    """The DNS server does not answer, not even policy-free pods."""
     if not evidence.packets or evidence.dns_answers() or evidence.dns_answers(Sender.FREE) is not False:
         return None
     if any(one.node == one.to_node and one.lost for one in evidence.packets.all(Aim.CONTROL, Sender.FREE)):
